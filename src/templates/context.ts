@@ -1,0 +1,57 @@
+import type { ProxyValues, Values } from './values.ts'
+
+/** Which controller a proxy stands beside; it reaches that one over loopback. */
+export type ControlPlaneComponent = 'identity' | 'destination' | 'proxy-injector'
+
+/** What `proxy/*.hbs` is rendered from: one pod's proxy, every setting decided. */
+export interface ProxyContext {
+  /** Namespace of the control plane. */
+  controlPlaneNamespace: string
+  clusterDomain: string
+  identityTrustDomain: string
+  clusterNetworks: string
+  disableIPv6: boolean
+  /** The proxy's settings after the annotations of namespace and pod. */
+  proxy: ProxyValues
+  /** Ports whose policy the proxy loads at start: container ports and HTTP probe ports. */
+  inboundPorts: readonly number[]
+  /** Ports that refuse clients without an identity. */
+  requireIdentityInboundPorts: string
+  /** Where the trust anchors come from: text for application pods, the ConfigMap for the control plane's own. */
+  trustAnchors: { kind: 'pem'; pem: string } | { kind: 'configMap'; name: string; key: string }
+  /** Set for the control plane's own proxies. */
+  component?: ControlPlaneComponent
+  /** Further variables, from `config.linkerd.io/proxy-additional-env`. */
+  additionalEnv: readonly { name: string; value: string }[]
+}
+
+/** What is added to a pod. Shapes are those of `core/v1`. */
+export interface RenderedProxy {
+  /** Loads the redirect rules; the first init container. */
+  redirectContainer: Record<string, unknown>
+  /** The proxy; a native sidecar (`restartPolicy: Always`) unless it stands beside identity. */
+  proxyContainer: Record<string, unknown>
+  /** Volumes that both need. */
+  volumes: Record<string, unknown>[]
+}
+
+/** The settings of a control plane's own proxy. */
+export function controlPlaneProxyContext(
+  values: Values,
+  component: ControlPlaneComponent,
+  inboundPorts: number[],
+): ProxyContext {
+  return {
+    controlPlaneNamespace: values.namespace,
+    clusterDomain: values.clusterDomain,
+    identityTrustDomain: values.identityTrustDomain,
+    clusterNetworks: values.clusterNetworks,
+    disableIPv6: values.disableIPv6,
+    proxy: { ...values.proxy, skipOutboundPorts: '443,6443', defaultInboundPolicy: 'all-unauthenticated' },
+    inboundPorts,
+    requireIdentityInboundPorts: '',
+    trustAnchors: { kind: 'configMap', name: 'linkerd-identity-trust-roots', key: 'ca-bundle.crt' },
+    component,
+    additionalEnv: [],
+  }
+}
