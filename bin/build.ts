@@ -1,0 +1,140 @@
+// Bundles the command line, the controllers, the local cluster and the sample application into dist/.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Help, Plugin, settings } from '@oclif/core'
+import { build, type Plugin as EsbuildPlugin } from 'esbuild'
+import { loadConfig } from '../src/runtime/cli/main.ts'
+import { meshVersion } from '../src/runtime/shared/version.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'dist')
+
+/** Programs beside the command line, by the name of their bundle. */
+const programs = {
+  controller: 'src/runtime/control/main.ts',
+  local: 'src/runtime/local/daemon.ts',
+  shop: 'examples/shop/main.ts',
+}
+
+function filesIn(folder: string, pattern: RegExp): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+/** Bundles name themselves by their path below dist/. */
+function entryPoints(): Record<string, string> {
+  const entries: Record<string, string> = { cli: 'src/runtime/cli/main.ts' }
+  for (const file of filesIn(join(root, 'src/commands'), /\.tsx?$/)) {
+    entries[relative(join(root, 'src'), file).replace(/\.tsx?$/, '')] = relative(root, file)
+  }
+  for (const [name, file] of Object.entries(programs)) {
+    if (existsSync(join(root, file))) entries[name] = file
+    else process.stderr.write(`build: ${file} is not there yet; dist/${name}.js is left out\n`)
+  }
+  return entries
+}
+
+/** Puts the templates into the bundle, so that it needs no other file. */
+const embedTemplates: EsbuildPlugin = {
+  name: 'embed-templates',
+  setup(builder) {
+    builder.onLoad({ filter: /src[/\\]templates[/\\]files\.ts$/ }, () => {
+      const folder = join(root, 'src/templates')
+      const texts = Object.fromEntries(
+        filesIn(folder, /\.(hbs|json)$/).map((file) => [relative(folder, file), readFileSync(file, 'utf8')]),
+      )
+      const contents = `const texts = ${JSON.stringify(texts)}
+export function readTemplateFile(path) {
+  const text = texts[path]
+  if (text === undefined) throw new Error('no template ' + path)
+  return text
+}
+export function templateFilesIn(folder) {
+  return Object.keys(texts).filter((path) => path.startsWith(folder + '/')).sort()
+}
+`
+      return { contents, loader: 'js' }
+    })
+  },
+}
+
+/** ink asks for its developer tools only when told to; they are not installed. */
+const stubDevtools: EsbuildPlugin = {
+  name: 'stub-devtools',
+  setup(builder) {
+    builder.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: 'devtools', namespace: 'stub' }))
+    builder.onLoad({ filter: /.*/, namespace: 'stub' }, () => ({ contents: 'export default undefined' }))
+  },
+}
+
+async function bundle(): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: entryPoints(),
+    outdir: dist,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    chunkNames: 'chunks/[name]-[hash]',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    external: ['typescript'],
+    plugins: [embedTemplates, stubDevtools],
+    logLevel: 'warning',
+    // CommonJS packages inside an ES module bundle call require; the names are ours, to stay out of theirs.
+    banner: {
+      js: [
+        `import { createRequire as meshCreateRequire } from 'node:module'`,
+        `import { fileURLToPath as meshFileUrlToPath } from 'node:url'`,
+        'const require = meshCreateRequire(import.meta.url)',
+        'const __filename = meshFileUrlToPath(import.meta.url)',
+        `const __dirname = meshFileUrlToPath(new URL('.', import.meta.url))`,
+      ].join('\n'),
+    },
+  })
+}
+
+/** The list of commands and flags that oclif would otherwise find by importing every command. */
+async function writeManifest(): Promise<void> {
+  settings.enableAutoTranspile = false
+  const plugin = new Plugin({ errorOnManifestCreate: true, ignoreManifest: true, root, type: 'core' })
+  await plugin.load()
+  writeFileSync(join(root, 'oclif.manifest.json'), JSON.stringify(plugin.manifest))
+}
+
+/** Help as files, so that asking for it imports nothing. */
+async function writeHelp(): Promise<void> {
+  const config = await loadConfig({ packageRoot: root, from: 'dist' })
+  const lines: string[] = []
+  class FileHelp extends Help {
+    protected override log(...words: string[]): void {
+      lines.push(`${words.join(' ')}\n`)
+    }
+  }
+  const topics = config.topics.filter((topic) => !topic.hidden).map((topic) => topic.name)
+  const commands = config.commands.filter((command) => !command.hidden).map((command) => command.id)
+  for (const id of ['', ...topics, ...commands]) {
+    lines.length = 0
+    await new FileHelp(config, { stripAnsi: true, maxWidth: 100 }).showHelp(id === '' ? [] : [id])
+    const file = join(dist, 'help', `${id === '' ? 'mesh' : id.replaceAll(':', '/')}.txt`)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, lines.join(''))
+  }
+  writeFileSync(join(dist, 'version.txt'), `mesh ${meshVersion}\n`)
+}
+
+process.env.NO_COLOR = '1'
+for (const stale of ['chunks', 'commands', 'help'])
+  rmSync(join(dist, stale), { recursive: true, force: true })
+await bundle()
+await writeManifest()
+await writeHelp()

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Config, Plugin, run, settings } from '@oclif/core'
+import { processEnv } from '../shared/env.ts'
+import { MeshError } from '../shared/errors.ts'
+import { exitCodeOf } from '../shared/exit-codes.ts'
+import { asksForJson } from './base-command.ts'
+import { renderError, renderErrorJson, toMeshError } from './errors.ts'
+import { nearest } from './nearest.ts'
+
+/** Where commands are loaded from. */
+export interface CliSource {
+  /** Folder of `package.json`. */
+  packageRoot: string
+  /** `src` when run from its sources (development, tests): commands are TypeScript and no manifest is read. */
+  from: 'dist' | 'src'
+}
+
+/**
+ * Runs one command line. Errors before a command is known, such as a mistyped name, are shown here; those of a
+ * command by its base class. The exit code is left in `process.exitCode`.
+ * @param argv words after the program's name
+ */
+export async function runCli(argv: string[], source: CliSource): Promise<void> {
+  try {
+    const config = await loadConfig(source)
+    refuseUnknownCommand(argv, config)
+    await run(argv, config)
+  } catch (thrown) {
+    showError(thrown, argv)
+  }
+}
+
+/** oclif's configuration: the list of commands with their flags. */
+export async function loadConfig(source: CliSource): Promise<Config> {
+  settings.enableAutoTranspile = false
+  const root = source.packageRoot
+  if (source.from === 'dist') return await Config.load({ root })
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  pjson.oclif.commands.target = './src/commands'
+  const plugin = new Plugin({ root, isRoot: true, pjson, ignoreManifest: true })
+  await plugin.load()
+  const config = new Config({ root, plugins: new Map([[plugin.name, plugin]]) })
+  await config.load()
+  return config
+}
+
+/** A mistyped command gets the nearest name, not a list of everything. */
+function refuseUnknownCommand(argv: readonly string[], config: Config): void {
+  const words: string[] = []
+  for (const word of argv) {
+    if (word.startsWith('-')) break
+    words.push(word)
+  }
+  const first = words[0]
+  if (first === undefined || first === 'help') return
+  for (let count = words.length; count > 0; count--) {
+    const id = words.slice(0, count).join(':')
+    if (config.findCommand(id) !== undefined) return
+    if (config.findTopic(id) === undefined) continue
+    if (count === words.length) return
+    throw unknownCommand(words.slice(0, count + 1).join(' '), commandNames(config))
+  }
+  throw unknownCommand(first, commandNames(config))
+}
+
+function commandNames(config: Config): string[] {
+  return config.commands
+    .filter((command) => !command.hidden)
+    .map((command) => command.id.replaceAll(':', ' '))
+}
+
+function unknownCommand(name: string, names: readonly string[]): MeshError {
+  const suggestion = nearest(name, names)
+  return new MeshError({
+    code: 'MESH_USAGE_UNKNOWN_COMMAND',
+    kind: 'usage',
+    message: `unknown command ${JSON.stringify(name)}`,
+    next:
+      suggestion === undefined
+        ? ['See: mesh --help']
+        : [`Did you mean: mesh ${suggestion}?`, 'See: mesh --help'],
+  })
+}
+
+function showError(thrown: unknown, argv: readonly string[]): void {
+  if (isPlannedExit(thrown)) {
+    process.exitCode = thrown.oclif.exit
+    return
+  }
+  const error = toMeshError(thrown, { command: 'mesh', flagNames: [] })
+  const colour = process.stderr.isTTY === true && processEnv('NO_COLOR') === undefined
+  process.stderr.write(
+    asksForJson(argv)
+      ? renderErrorJson(error)
+      : renderError(error, { colour, stack: argv.includes('--verbose') }),
+  )
+  process.exitCode = exitCodeOf(error.kind)
+}
+
+/** oclif ends `--help` and `--version` by throwing. */
+function isPlannedExit(thrown: unknown): thrown is { oclif: { exit: number } } {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIT' && 'oclif' in thrown
+}
