@@ -1,0 +1,304 @@
+import type { IncomingMessage } from 'node:http'
+import type { EnvReader } from '../shared/env.ts'
+import { MeshError, messageOf } from '../shared/errors.ts'
+import { credentialSource } from './credentials.ts'
+import { splitLines } from './json-lines.ts'
+import { type ContextOptions, type KubeContext, loadContext } from './kubeconfig.ts'
+import { pathOf } from './resources.ts'
+import { createTransport, readBody, type Transport, transportError } from './transport.ts'
+import {
+  type KubeClient,
+  KubeError,
+  type KubeList,
+  type KubeObject,
+  type ListOptions,
+  type RawRequest,
+  type Resource,
+  type WatchEvent,
+  type WriteOptions,
+} from './types.ts'
+
+/** Which cluster, and as whom. kubectl's flags with kubectl's meaning. */
+export interface ConnectOptions extends ContextOptions {
+  /** User to impersonate. */
+  as?: string
+  /** Groups to impersonate. */
+  asGroup?: string | readonly string[]
+  /** Longest silence of an exchange that is not a stream, in ms. */
+  idleTimeoutMs?: number
+}
+
+/** An answer whose body is read as it arrives, such as a log that is followed. */
+export interface StreamResponse {
+  status: number
+  headers: Record<string, string>
+  body: AsyncIterable<Uint8Array>
+}
+
+/** A client that also streams and can be closed. */
+export interface KubeConnection extends KubeClient {
+  /** Name of the context in use; `in-cluster` for a pod's service account. */
+  readonly contextName: string
+  /** Any call, answered before its body is there. Answers with any status. Abort the signal to end it. */
+  stream(request: RawRequest): Promise<StreamResponse>
+  /** Closes idle connections. */
+  close(): void
+}
+
+const defaultIdleTimeoutMs = 60_000
+const listPageSize = 500
+/** A watch lives this long by default, plus up to as much again as {@link watchLifetimeJitterS}. */
+const watchLifetimeS = 240
+const watchLifetimeJitterS = 60
+
+/**
+ * Connects to a cluster. Nothing is sent before the first call.
+ * @throws MeshError `MESH_KUBECONFIG_*`; calls reject with {@link KubeError}, or with MeshError `MESH_KUBE_UNREACHABLE`,
+ * `MESH_KUBE_UNTRUSTED`, `MESH_KUBE_CREDENTIALS`
+ */
+export function connect(options: ConnectOptions, env: EnvReader): KubeConnection {
+  const context = loadContext(options, env)
+  const groups = typeof options.asGroup === 'string' ? [options.asGroup] : options.asGroup
+  const impersonation = {
+    ...(options.as === undefined ? {} : { as: options.as }),
+    ...(groups === undefined ? {} : { asGroup: groups }),
+  }
+  const credentials = credentialSource(context, impersonation, () => Date.now())
+  return new HttpKubeClient(
+    context,
+    createTransport(context, credentials),
+    options.idleTimeoutMs ?? defaultIdleTimeoutMs,
+  )
+}
+
+class HttpKubeClient implements KubeConnection {
+  readonly server: string
+  readonly defaultNamespace: string
+  readonly contextName: string
+  readonly #context: KubeContext
+  readonly #transport: Transport
+  readonly #idleTimeoutMs: number
+
+  constructor(context: KubeContext, transport: Transport, idleTimeoutMs: number) {
+    this.server = context.cluster.server
+    this.defaultNamespace = context.namespace
+    this.contextName = context.name
+    this.#context = context
+    this.#transport = transport
+    this.#idleTimeoutMs = idleTimeoutMs
+  }
+
+  async read<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    namespace?: string,
+  ): Promise<T | undefined> {
+    try {
+      return await this.#json<T>('GET', this.#objectPath(resource, name, namespace))
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  async list<T extends KubeObject>(resource: Resource, options: ListOptions = {}): Promise<KubeList<T>> {
+    const items: T[] = []
+    let pageToken = ''
+    for (;;) {
+      const query = selectorQuery(options)
+      query.set('limit', String(listPageSize))
+      if (pageToken !== '') query.set('continue', pageToken)
+      const path = `${pathOf(resource, options.namespace)}?${query}`
+      const page = await this.#json<{
+        items: T[] | null
+        metadata: { resourceVersion?: string; continue?: string }
+      }>('GET', path)
+      for (const item of page.items ?? []) items.push(withKind(item, resource))
+      pageToken = page.metadata.continue ?? ''
+      if (pageToken === '') return { items, resourceVersion: page.metadata.resourceVersion ?? '' }
+    }
+  }
+
+  create<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions = {}): Promise<T> {
+    const path = pathOf(resource, this.#namespaceOf(resource, object.metadata.namespace))
+    return this.#json('POST', withQuery(path, writeQuery(options)), typed(object, resource))
+  }
+
+  replace<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions = {}): Promise<T> {
+    const path = this.#objectPath(resource, object.metadata.name, object.metadata.namespace)
+    return this.#json('PUT', withQuery(path, writeQuery(options)), typed(object, resource))
+  }
+
+  mergePatch<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    patch: unknown,
+    options: WriteOptions & { namespace?: string; subresource?: string } = {},
+  ): Promise<T> {
+    const path = this.#objectPath(resource, name, options.namespace, options.subresource)
+    return this.#json('PATCH', withQuery(path, writeQuery(options)), patch, 'application/merge-patch+json')
+  }
+
+  apply<T extends KubeObject>(
+    resource: Resource,
+    object: T,
+    options: { fieldManager: string; force?: boolean },
+  ): Promise<T> {
+    const query = new URLSearchParams({ fieldManager: options.fieldManager })
+    if (options.force === true) query.set('force', 'true')
+    const path = this.#objectPath(resource, object.metadata.name, object.metadata.namespace)
+    // JSON is YAML.
+    return this.#json(
+      'PATCH',
+      withQuery(path, query),
+      typed(object, resource),
+      'application/apply-patch+yaml',
+    )
+  }
+
+  async remove(resource: Resource, name: string, namespace?: string): Promise<boolean> {
+    try {
+      await this.#json('DELETE', this.#objectPath(resource, name, namespace))
+      return true
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 404) return false
+      throw error
+    }
+  }
+
+  async *watch<T extends KubeObject>(
+    resource: Resource,
+    options: ListOptions & { resourceVersion: string; signal: AbortSignal },
+  ): AsyncGenerator<WatchEvent<T>> {
+    const query = selectorQuery(options)
+    query.set('watch', '1')
+    query.set('allowWatchBookmarks', 'true')
+    query.set('resourceVersion', options.resourceVersion)
+    query.set('timeoutSeconds', String(watchLifetimeS + Math.floor(Math.random() * watchLifetimeJitterS)))
+    const path = `${pathOf(resource, options.namespace)}?${query}`
+    const answer = await this.#transport.send({ method: 'GET', path, signal: options.signal })
+    if (answer.statusCode !== 200) {
+      throw statusError(answer.statusCode ?? 0, await readBody(answer, this.#context, options.signal))
+    }
+    try {
+      for await (const line of splitLines(answer)) yield watchEvent<T>(line)
+    } catch (error) {
+      if (options.signal.aborted) return
+      throw error instanceof KubeError ? error : transportError(error, options.signal, this.#context)
+    } finally {
+      answer.destroy()
+    }
+  }
+
+  async raw(request: RawRequest) {
+    const answer = await this.#transport.send(request)
+    const body = await readBody(answer, this.#context, request.signal)
+    return { status: answer.statusCode ?? 0, headers: flatHeaders(answer), body }
+  }
+
+  async stream(request: RawRequest): Promise<StreamResponse> {
+    const answer = await this.#transport.send(request)
+    return { status: answer.statusCode ?? 0, headers: flatHeaders(answer), body: answer }
+  }
+
+  close(): void {
+    this.#transport.close()
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<T> {
+    const answer = await this.#transport.send({
+      method,
+      path,
+      idleTimeoutMs: this.#idleTimeoutMs,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': contentType } }),
+    })
+    const text = await readBody(answer, this.#context)
+    const status = answer.statusCode ?? 0
+    if (status < 200 || status > 299) throw statusError(status, text)
+    try {
+      return JSON.parse(text) as T
+    } catch (error) {
+      throw notTheApi(this.server, messageOf(error))
+    }
+  }
+
+  #objectPath(resource: Resource, name: string, namespace?: string, subresource?: string): string {
+    return pathOf(resource, this.#namespaceOf(resource, namespace), name, subresource)
+  }
+
+  #namespaceOf(resource: Resource, namespace: string | undefined): string | undefined {
+    return resource.namespaced ? (namespace ?? this.defaultNamespace) : undefined
+  }
+}
+
+function watchEvent<T>(line: string): WatchEvent<T> {
+  const event = JSON.parse(line) as { type: string; object: unknown }
+  if (event.type === 'ERROR') {
+    const status = event.object as { code?: number; reason?: string; message?: string }
+    throw new KubeError(status.code ?? 500, status.reason ?? 'Unknown', status.message ?? 'watch failed')
+  }
+  return event as WatchEvent<T>
+}
+
+function statusError(httpStatus: number, body: string): KubeError {
+  try {
+    const status = JSON.parse(body) as { kind?: string; reason?: string; message?: string }
+    if (status.kind === 'Status') {
+      return new KubeError(httpStatus, status.reason ?? 'Unknown', status.message ?? `HTTP ${httpStatus}`)
+    }
+  } catch {
+    // Not every answer is JSON: proxies and overloaded servers send text.
+  }
+  return new KubeError(httpStatus, 'Unknown', `HTTP ${httpStatus}: ${body.trim().slice(0, 200)}`)
+}
+
+function notTheApi(server: string, reason: string): MeshError {
+  return new MeshError({
+    code: 'MESH_KUBE_UNREACHABLE',
+    kind: 'environment',
+    message: `${server} does not answer as a Kubernetes API does`,
+    reason,
+    next: ['kubectl cluster-info', 'Is the server of the kubeconfig right, and no login page in between?'],
+  })
+}
+
+function selectorQuery(options: ListOptions): URLSearchParams {
+  const query = new URLSearchParams()
+  if (options.labelSelector !== undefined) query.set('labelSelector', options.labelSelector)
+  if (options.fieldSelector !== undefined) query.set('fieldSelector', options.fieldSelector)
+  return query
+}
+
+function writeQuery(options: WriteOptions): URLSearchParams {
+  const query = new URLSearchParams()
+  if (options.fieldManager !== undefined) query.set('fieldManager', options.fieldManager)
+  if (options.dryRun === true) query.set('dryRun', 'All')
+  return query
+}
+
+function withQuery(path: string, query: URLSearchParams): string {
+  return query.size === 0 ? path : `${path}?${query}`
+}
+
+/** Items of a list lack their kind; callers should not. */
+function withKind<T extends KubeObject>(item: T, resource: Resource): T {
+  item.kind ??= resource.kind
+  item.apiVersion ??= apiVersionOf(resource)
+  return item
+}
+
+function typed<T extends KubeObject>(object: T, resource: Resource): T {
+  return { ...object, apiVersion: apiVersionOf(resource), kind: resource.kind }
+}
+
+function apiVersionOf(resource: Resource): string {
+  return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
+}
+
+function flatHeaders(message: IncomingMessage): Record<string, string> {
+  const entries = Object.entries(message.headers).map(([name, value]): [string, string] => [
+    name,
+    Array.isArray(value) ? value.join(', ') : (value ?? ''),
+  ])
+  return Object.fromEntries(entries)
+}
