@@ -21,6 +21,8 @@ export interface ProxyContext {
   trustAnchors: { kind: 'pem'; pem: string } | { kind: 'configMap'; name: string; key: string }
   /** Set for the control plane's own proxies. */
   component?: ControlPlaneComponent
+  /** Whether the pod is an ingress (`linkerd.io/inject: ingress`): routing by `l5d-dst-override`. */
+  ingress?: boolean
   /** Further variables, from `config.linkerd.io/proxy-additional-env`. */
   additionalEnv: readonly { name: string; value: string }[]
 }

@@ -70,13 +70,15 @@ export interface ConnectionFlagValues {
   namespace?: string | undefined
 }
 
-/** How to reach a cluster, as `actions/connect.ts` takes it. */
+/** How to reach a cluster; `connect` of `src/runtime/kube/client.ts` takes the same. */
 export interface ConnectionOptions {
   kubeconfig?: string
   context?: string
   namespace?: string
-  impersonateUser?: string
-  impersonateGroups?: string[]
+  /** User to impersonate. */
+  as?: string
+  /** Groups to impersonate. */
+  asGroup?: string[]
 }
 
 /** The connection that a command line asks for. */
@@ -85,7 +87,7 @@ export function connectionFrom(flags: ConnectionFlagValues): ConnectionOptions {
     ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
     ...(flags.context === undefined ? {} : { context: flags.context }),
     ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
-    ...(flags.as === undefined ? {} : { impersonateUser: flags.as }),
-    ...(flags['as-group'] === undefined ? {} : { impersonateGroups: flags['as-group'] }),
+    ...(flags.as === undefined ? {} : { as: flags.as }),
+    ...(flags['as-group'] === undefined ? {} : { asGroup: flags['as-group'] }),
   }
 }
