@@ -1,0 +1,7 @@
+import type { ComponentEntry } from './start.ts'
+
+/**
+ * The controllers of the image, by the name that the command line gives. Each exports `run(deps)` (see
+ * {@link ControllerModule}) from its `main.ts` and is loaded only when it is asked for.
+ */
+export const components: Readonly<Record<string, ComponentEntry>> = {}
