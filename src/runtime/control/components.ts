@@ -4,4 +4,6 @@ import type { ComponentEntry } from './start.ts'
  * The controllers of the image, by the name that the command line gives. Each exports `run(deps)` (see
  * {@link ControllerModule}) from its `main.ts` and is loaded only when it is asked for.
  */
-export const components: Readonly<Record<string, ComponentEntry>> = {}
+export const components: Readonly<Record<string, ComponentEntry>> = {
+  destination: { adminAddr: ':9996', load: () => import('./destination/main.ts') },
+}

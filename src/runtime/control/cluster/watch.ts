@@ -1,0 +1,79 @@
+import { startInformer } from '../../kube/informer.ts'
+import { resources } from '../../kube/resources.ts'
+import type { KubeClient, KubeObject, Resource } from '../../kube/types.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { messageOf } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import { keepKnownKinds } from './crd-loss.ts'
+import { readEndpointSlice } from './endpoint-slice.ts'
+import { readIntermediate, readNode } from './owner.ts'
+import { readPod } from './pod.ts'
+import { readServer } from './server.ts'
+import { readService } from './service.ts'
+import type { ClusterState } from './state.ts'
+import { idOf, type Table } from './table.ts'
+
+export interface WatchDeps {
+  kube: KubeClient
+  clock: Clock
+  logger: Logger
+  /** Ends all watches. */
+  signal: AbortSignal
+}
+
+/** What an informer keeps of an object: enough to know its version, and what was read from it. */
+interface Held<T> extends KubeObject {
+  row: T
+}
+
+/**
+ * Watches everything that the state holds.
+ * @returns settles when each kind was listed once; kinds that the cluster does not have count as empty
+ */
+export function watchCluster(state: ClusterState, deps: WatchDeps): Promise<void> {
+  const custom = { ...deps, kube: keepKnownKinds(deps.kube) }
+  const watches = [
+    watch(resources.pods, readPod, state.pods, deps),
+    watch(resources.services, readService, state.services, deps),
+    watch(resources.endpointSlices, readEndpointSlice, state.slices, deps),
+    watch(resources.nodes, readNode, state.nodes, deps),
+    watch(resources.replicaSets, readIntermediate, state.replicaSets, deps),
+    watch(resources.jobs, readIntermediate, state.jobs, deps),
+    watch(resources.servers, readServer, state.servers, custom),
+  ]
+  return Promise.all(watches).then(() => {})
+}
+
+function watch<O extends KubeObject, T>(
+  resource: Resource,
+  read: (object: O) => T,
+  table: Table<T>,
+  { kube, clock, logger, signal }: WatchDeps,
+): Promise<void> {
+  const informer = startInformer<Held<T>>(kube, resource, {
+    clock,
+    signal,
+    transform: (object) => hold(object, read as unknown as (object: KubeObject) => T),
+    onError: (error) =>
+      logger.warn({ resource: resource.plural, reason: messageOf(error) }, 'a watch failed; it goes on'),
+  })
+  informer.onChange((change) => {
+    const { namespace, name } = change.object.metadata
+    const id = namespace === undefined ? name : idOf(namespace, name)
+    table.set(id, change.kind === 'deleted' ? undefined : change.object.row)
+  })
+  return informer.synced
+}
+
+function hold<T>(object: KubeObject, read: (object: KubeObject) => T): Held<T> {
+  const { name, namespace, uid, resourceVersion } = object.metadata
+  return {
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+    row: read(object),
+  }
+}
