@@ -143,10 +143,10 @@ impl Batch {
     /// One acknowledgement tells success from silence; one for each request of a long batch would
     /// overflow the receive buffer. (Errors are always answered.)
     fn acknowledge_last(&mut self) {
-        let flags_at = self.last + 6;
-        if let Some(flags) = self.bytes.get_mut(flags_at..flags_at + 2) {
-            let set = u16::from_ne_bytes([flags[0], flags[1]]) | NLM_F_ACK;
-            flags.copy_from_slice(&set.to_ne_bytes());
+        // Flags are the fourth half-word of the header.
+        let at = self.last + 6;
+        if let Some([low, high]) = self.bytes.get_mut(at..at + 2) {
+            [*low, *high] = (u16::from_ne_bytes([*low, *high]) | NLM_F_ACK).to_ne_bytes();
         }
     }
 

@@ -300,7 +300,11 @@ fn source(mut program: Program, subnet: Subnet, family: Family) -> Program {
     }
     // A prefix of whole bytes is compared as such; any other needs the rest masked away.
     let whole = subnet.prefix.is_multiple_of(8);
-    let len = if whole { usize::from(subnet.prefix / 8) } else { address.len() };
+    let len = if whole {
+        usize::from(subnet.prefix / 8)
+    } else {
+        address.len()
+    };
     let network = address.get(..len).unwrap_or_default();
     let wire_len = u32::try_from(len).expect("an address is 4 or 16 bytes");
     program = program.payload(NFT_PAYLOAD_NETWORK_HEADER, offset, wire_len);
