@@ -56,6 +56,12 @@ export interface Values {
   identity: { issuanceLifetime: string; clockSkewAllowance: string }
   enableH2Upgrade: boolean
   webhookFailurePolicy: 'Ignore' | 'Fail'
+  /** Spreads replicas over nodes and zones, and keeps disruptions to one at a time. */
+  highAvailability: boolean
+  /** Of each controller's container. */
+  controllerResources: ResourceValues
+  /** Whether `install --crds` also installs the Gateway API's HTTPRoute and GRPCRoute. */
+  installGatewayAPI: boolean
   proxy: ProxyValues
 }
 
@@ -79,6 +85,9 @@ export const defaultValues: Values = {
   identity: { issuanceLifetime: '24h', clockSkewAllowance: '20s' },
   enableH2Upgrade: true,
   webhookFailurePolicy: 'Ignore',
+  highAvailability: false,
+  controllerResources: { cpu: { request: '', limit: '' }, memory: { request: '', limit: '' } },
+  installGatewayAPI: false,
   proxy: {
     image: { name: `${defaultRegistry}/proxy`, version: meshVersion, pullPolicy: 'IfNotPresent' },
     uid: 2102,

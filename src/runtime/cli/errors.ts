@@ -1,5 +1,5 @@
 import { MeshError, messageOf } from '../shared/errors.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../shared/nearest.ts'
 import { paint, printable, renderJson } from './output.ts'
 
 /** What oclif's parser throws, told apart by its fields; the classes are not exported. */
@@ -101,7 +101,7 @@ function fromParser(
       next: [help],
     })
   }
-  return new MeshError({ ...base, code: 'MESH_USAGE', message: message.replaceAll('\n', ' '), next: [help] })
+  return new MeshError({ ...base, code: 'MESH_USAGE', message: message.replace(/\s+/g, ' '), next: [help] })
 }
 
 /** An error as text for a person: what happened, why, what to do next, and the code. */

@@ -4,9 +4,9 @@ import { Config, Plugin, run, settings } from '@oclif/core'
 import { processEnv } from '../shared/env.ts'
 import { MeshError } from '../shared/errors.ts'
 import { exitCodeOf } from '../shared/exit-codes.ts'
+import { nearest } from '../shared/nearest.ts'
 import { asksForJson } from './base-command.ts'
 import { renderError, renderErrorJson, toMeshError } from './errors.ts'
-import { nearest } from './nearest.ts'
 
 /** Where commands are loaded from. */
 export interface CliSource {

@@ -1,0 +1,52 @@
+import { meshVersion } from '../runtime/shared/version.ts'
+import { controlPlaneProxyContext } from './context.ts'
+import { type RenderedObject, renderFolder } from './render.ts'
+import { containerResources, renderProxy } from './render-proxy.ts'
+import { yamlText } from './to-yaml.ts'
+import type { Values } from './values.ts'
+
+/** What made an object; the annotation `linkerd.io/created-by`. */
+export const createdBy = `mesh/cli ${meshVersion}`
+
+/** What the templates of `control-plane/` read. */
+function templateContext(values: Values): object {
+  return {
+    ...values,
+    createdBy,
+    version: meshVersion,
+    valuesYaml: yamlText(values),
+    clusterRoles: {
+      identity: `linkerd-${values.namespace}-identity`,
+      destination: `linkerd-${values.namespace}-destination`,
+      injector: `linkerd-${values.namespace}-proxy-injector`,
+    },
+    controllerImageName: `${values.controllerImage.name}:${values.controllerImage.version}`,
+    controllerResourceBlock: containerResources(values.controllerResources) ?? null,
+    flags: {
+      namespace: `--controller-namespace=${values.namespace}`,
+      clusterDomain: `--cluster-domain=${values.clusterDomain}`,
+      trustDomain: `--identity-trust-domain=${values.identityTrustDomain}`,
+      clusterNetworks: `--cluster-networks=${values.clusterNetworks}`,
+      logLevel: `--log-level=${values.controllerLogLevel}`,
+    },
+    proxies: {
+      identity: renderProxy(controlPlaneProxyContext(values, 'identity', [8080, 9990])),
+      destination: renderProxy(controlPlaneProxyContext(values, 'destination', [8086, 8090, 9996])),
+      injector: renderProxy(controlPlaneProxyContext(values, 'proxy-injector', [8443, 9995])),
+    },
+  }
+}
+
+/**
+ * The control plane, in apply order. The same values give the same objects, and no object holds a key.
+ * @throws MeshError `MESH_TEMPLATE`, a defect of ours
+ */
+export function renderControlPlane(values: Values): RenderedObject[] {
+  return renderFolder('control-plane', templateContext(values))
+}
+
+/** The custom resources, in apply order; those of the Gateway API only when the values ask for them. */
+export function renderCrds(values: Values): RenderedObject[] {
+  const { namespace, installGatewayAPI } = values
+  return renderFolder('crds', { createdBy, namespace, installGatewayAPI })
+}
