@@ -1,5 +1,5 @@
-import type { ConnectRouter } from '@connectrpc/connect'
 import { Destination } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
+import type { RunningServer } from '../admin.ts'
 import type { MeshConfig } from '../cluster/config.ts'
 import { parseIpNetworks } from '../cluster/ip.ts'
 import { parsePortSet } from '../cluster/port-set.ts'
@@ -53,34 +53,53 @@ export const flags: Record<string, FlagDefinition> = {
 
 /** Serves discovery and policy until the signal aborts. */
 export async function run(deps: ControllerDeps): Promise<void> {
-  const { logger, signal, metrics, clock } = deps
+  const { discovery } = await startServers(deps)
+  deps.logger.info({ discovery: discovery.address }, 'serving')
+  await untilAborted(deps.signal)
+  await discovery.close()
+}
+
+/**
+ * Starts the watches and the servers. Calls are answered once the cluster was listed; until then they wait.
+ * @throws MeshError `MESH_CONTROLLER_ADDRESS`, `MESH_CONTROLLER_LISTEN`
+ */
+export async function startServers(deps: ControllerDeps): Promise<{ discovery: RunningServer }> {
+  const { metrics, clock, options } = deps
   const config = readConfig(deps)
   const state = new ClusterState()
+  const synced = watchUntilSynced(state, deps)
+  const discovery = new Discovery(state, config)
+  const services = {
+    discovery,
+    profiles: new Profiles(state, config, discovery),
+    wakeups: state.wakeups,
+    config,
+    metrics: new StreamMetrics(metrics),
+    synced,
+  }
+  return {
+    discovery: await startGrpcServer({
+      address: parseListenAddress(options.addr ?? ''),
+      routes: (router) => router.service(Destination, destinationService(services)),
+      metrics,
+      clock,
+    }),
+  }
+}
+
+/** Starts the watches, and gives what waits for them, or for the end of a stream. */
+function watchUntilSynced(state: ClusterState, deps: ControllerDeps): (ended: AbortSignal) => Promise<void> {
+  const { kube, clock, logger, signal } = deps
   const guard = deps.ready('cluster')
-  const listed = watchCluster(state, { kube: deps.kube, clock, logger, signal })
-  listed.then(
+  const listed = watchCluster(state, { kube, clock, logger, signal }).then(
     () => {
       guard.ready()
       logger.info({ pods: state.pods.size, services: state.services.size }, 'the cluster is known')
     },
+    // The watches end only because the controller stops.
     () => {},
   )
-  const synced = (ended: AbortSignal) => untilEither(listed, ended)
-
-  const discovery = new Discovery(state, config)
-  const profiles = new Profiles(state, config, discovery)
-  const streams = new StreamMetrics(metrics)
-  const routes = (router: ConnectRouter) => {
-    router.service(
-      Destination,
-      destinationService({ discovery, profiles, wakeups: state.wakeups, config, metrics: streams, synced }),
-    )
-  }
-  const address = parseListenAddress(deps.options.addr ?? '')
-  const server = await startGrpcServer({ address, routes, metrics, clock })
-  logger.info({ addr: server.address }, 'serving discovery')
-  await untilAborted(signal)
-  await server.close()
+  return (ended) => Promise.race([listed, untilAborted(ended)])
 }
 
 function readConfig({ flags: common, options }: ControllerDeps): MeshConfig {
@@ -96,11 +115,6 @@ function readConfig({ flags: common, options }: ControllerDeps): MeshConfig {
     isH2UpgradeEnabled: options['enable-h2-upgrade'] === 'true',
     isIpv6Enabled: options['enable-ipv6'] === 'true',
   }
-}
-
-/** Waits for the work, or ends without it when the signal aborts. */
-function untilEither(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return Promise.race([work, untilAborted(signal)])
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
