@@ -6,4 +6,5 @@ import type { ComponentEntry } from './start.ts'
  */
 export const components: Readonly<Record<string, ComponentEntry>> = {
   destination: { adminAddr: ':9996', load: () => import('./destination/main.ts') },
+  'metrics-api': { adminAddr: ':9998', load: () => import('./viz/main.ts') },
 }

@@ -5,7 +5,12 @@ import { History, type HistoryLimits } from '../../../src/runtime/control/viz/hi
 
 const test = suite('control/viz/history')
 
-const limits: HistoryLimits = { retentionMs: 3_600_000, fineMs: 120_000, coarseStepMs: 30_000, maxSeries: 100 }
+const limits: HistoryLimits = {
+  retentionMs: 3_600_000,
+  fineMs: 120_000,
+  coarseStepMs: 30_000,
+  maxSeries: 100,
+}
 const second = 1_000
 
 function history(overrides: Partial<HistoryLimits> = {}): History {
@@ -24,7 +29,12 @@ function increaseOf(subject: History, fromMs: number, toMs: number): number | un
 
 test('counts the growth from the scrape at or before the begin of the window', () => {
   const subject = history()
-  for (const [at, value] of [[10, 100], [15, 110], [20, 130], [25, 160]] as const) {
+  for (const [at, value] of [
+    [10, 100],
+    [15, 110],
+    [20, 130],
+    [25, 160],
+  ] as const) {
     subject.record(at * second, counter(value))
   }
   assert.is(increaseOf(subject, 15 * second, 25 * second), 50)

@@ -54,7 +54,10 @@ test('a brace inside a quoted value does not end the labels', () => {
 })
 
 test('passes over names that are not wanted, and counts samples beyond the limit', () => {
-  const { samples, outcome } = parse('a 1\nb{bad 2\nc 3\nc 4\n', { accepts: (name) => name !== 'b', maxSamples: 2 })
+  const { samples, outcome } = parse('a 1\nb{bad 2\nc 3\nc 4\n', {
+    accepts: (name) => name !== 'b',
+    maxSamples: 2,
+  })
   assert.equal(samples, [
     ['a', 1],
     ['c', 3],
