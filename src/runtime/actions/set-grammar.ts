@@ -29,7 +29,7 @@ function splitAt(text: string, separator: string): string[] {
   return [...parts, current]
 }
 
-function unescape(text: string): string {
+function withoutEscapes(text: string): string {
   return text.replace(/\\(.)/g, '$1')
 }
 
@@ -43,13 +43,13 @@ function typed(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true'
   // A leading zero keeps it text, as in Helm: 0123 is not a number.
   if (/^-?(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text)
-  return unescape(text)
+  return withoutEscapes(text)
 }
 
 function pathOf(key: string, expression: string): (string | number)[] {
   return splitAt(key, '.').flatMap((part) => {
     const match = /^(.*?)((?:\[[0-9]{1,4}\])*)$/.exec(part)
-    const name = unescape(match?.[1] ?? '').trim()
+    const name = withoutEscapes(match?.[1] ?? '').trim()
     if (name === '') throw grammarError(expression, 'a key is empty')
     const indexes = [...(match?.[2] ?? '').matchAll(/\[([0-9]+)\]/g)].map((found) => Number(found[1]))
     return [name, ...indexes]
@@ -76,6 +76,6 @@ export function parseAssignments(expression: string, kind: 'typed' | 'text'): As
     const [key = '', ...rest] = splitAt(part, '=')
     if (rest.length === 0) throw grammarError(expression, `there is no = in ${JSON.stringify(part)}`)
     const text = rest.join('=')
-    return { path: pathOf(key, expression), value: kind === 'typed' ? typed(text) : unescape(text) }
+    return { path: pathOf(key, expression), value: kind === 'typed' ? typed(text) : withoutEscapes(text) }
   })
 }
