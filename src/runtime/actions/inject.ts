@@ -1,7 +1,7 @@
 import { MeshError } from '../shared/errors.ts'
 import { annotations, proxyContainerName, redirectContainerName } from '../shared/labels.ts'
-import { type ManifestDocument, type ManifestObject, objectsOf, textAt } from './manifest-input.ts'
-import { type PodTemplate, plainAt, templatePath } from './pod-template.ts'
+import { type ManifestDocument, type ManifestObject, objectsOf, plainAt, textAt } from './manifest-input.ts'
+import { type PodTemplate, templatePath } from './pod-template.ts'
 import { uninjectObject } from './uninject.ts'
 
 /** What is written on the objects. */

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type Document, isMap, isSeq, parseAllDocuments } from 'yaml'
+import type { KubeObject } from '../kube/types.ts'
 import { MeshError, messageOf } from '../shared/errors.ts'
 import { readTextFile } from './read-text.ts'
 
@@ -112,6 +113,23 @@ function objectsAt(document: ManifestDocument, at: readonly (string | number)[])
   return [
     { document, at, kind, name: name ?? '', namespace: textAt(document, [...at, 'metadata', 'namespace']) },
   ]
+}
+
+/**
+ * The objects of documents as plain data, those of a List one by one.
+ * @throws MeshError `MESH_MANIFEST_INVALID` for an object without a kind
+ */
+export function plainObjects(documents: readonly ManifestDocument[]): KubeObject[] {
+  return objectsOf(documents).map(({ document, at }) => plainAt(document, at) as KubeObject)
+}
+
+/** The value at a place of a document as plain data. */
+export function plainAt(document: ManifestDocument, at: readonly (string | number)[]): unknown {
+  const node: unknown = at.length === 0 ? document.contents : document.getIn(at, true)
+  if (node === undefined || node === null) return undefined
+  return typeof node === 'object' && 'toJS' in node && typeof node.toJS === 'function'
+    ? node.toJS(document)
+    : node
 }
 
 /** The text at a place of a document, or nothing when something else is there. */

@@ -1,4 +1,4 @@
-import type { ManifestDocument, ManifestObject } from './manifest-input.ts'
+import type { ManifestObject } from './manifest-input.ts'
 
 /** Where each kind keeps its pod. */
 const templatePaths: Readonly<Record<string, readonly string[]>> = {
@@ -34,13 +34,4 @@ export interface PodContainer {
 export function templatePath(object: ManifestObject): (string | number)[] | undefined {
   const below = templatePaths[object.kind]
   return below === undefined ? undefined : [...object.at, ...below]
-}
-
-/** The value at a place of a document as plain data. */
-export function plainAt(document: ManifestDocument, at: readonly (string | number)[]): unknown {
-  const node: unknown = at.length === 0 ? document.contents : document.getIn(at, true)
-  if (node === undefined || node === null) return undefined
-  return typeof node === 'object' && 'toJS' in node && typeof node.toJS === 'function'
-    ? node.toJS(document)
-    : node
 }
