@@ -6,6 +6,8 @@ import { flags, startServers } from '../../src/runtime/control/destination/main.
 import { parseFlags } from '../../src/runtime/control/flags.ts'
 import { Readiness } from '../../src/runtime/control/readiness.ts'
 import { Destination } from '../../src/runtime/proto/gen/io/linkerd/proxy/destination_pb.js'
+import { InboundServerPolicies } from '../../src/runtime/proto/gen/io/linkerd/proxy/inbound_pb.js'
+import { OutboundPolicies } from '../../src/runtime/proto/gen/io/linkerd/proxy/outbound_pb.js'
 import { systemClock } from '../../src/runtime/shared/clock.ts'
 import { createLogger } from '../../src/runtime/shared/logger.ts'
 import type { FakeKube } from './fake-kube.ts'
@@ -13,6 +15,8 @@ import type { FakeKube } from './fake-kube.ts'
 /** The destination controller, serving on loopback from a cluster in memory. */
 export interface DestinationUnderTest {
   discovery: Client<typeof Destination>
+  inbound: Client<typeof InboundServerPolicies>
+  outbound: Client<typeof OutboundPolicies>
   readiness: Readiness
   metrics: Registry
   close(): Promise<void>
@@ -40,11 +44,13 @@ export async function startDestination(kube: FakeKube, args: string[] = []): Pro
   const transport = (port: number) => createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` })
   return {
     discovery: createClient(Destination, transport(servers.discovery.address.port)),
+    inbound: createClient(InboundServerPolicies, transport(servers.policy.address.port)),
+    outbound: createClient(OutboundPolicies, transport(servers.policy.address.port)),
     readiness,
     metrics,
     close: async () => {
       ending.abort(new Error('the test ended'))
-      await servers.discovery.close()
+      await Promise.all([servers.discovery.close(), servers.policy.close()])
     },
   }
 }

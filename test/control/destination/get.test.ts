@@ -64,8 +64,8 @@ test('describes a meshed pod behind a Service', async (context) => {
     zone: 'zone-a',
     zone_locality: 'local',
   })
-  assert.is(address?.tlsIdentity?.strategy.case, 'dnsLikeIdentity')
-  assert.is((address?.tlsIdentity?.strategy.value as { name: string }).name, identity)
+  const expected = { $typeName: 'io.linkerd.proxy.destination.TlsIdentity.DnsLikeIdentity', name: identity }
+  assert.equal(address?.tlsIdentity?.strategy, { case: 'dnsLikeIdentity', value: expected })
   assert.is(address?.tlsIdentity?.serverName?.name, identity)
   assert.is(address?.protocolHint?.protocol.case, 'h2')
   assert.is(address?.protocolHint?.opaqueTransport?.inboundPort, 4143)

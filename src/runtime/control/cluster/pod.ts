@@ -151,7 +151,7 @@ function probesOf(container: Container): { port: number; path: string }[] {
     if (probe?.httpGet === undefined) return []
     const port = probePort(container, probe.httpGet.port)
     if (port === undefined) return []
-    const path = probe.httpGet.path ?? '/'
+    const path = (probe.httpGet.path ?? '/').replace(/[?#].*$/, '')
     return [{ port, path: path.startsWith('/') ? path : `/${path}` }]
   })
 }

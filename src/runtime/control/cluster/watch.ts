@@ -33,18 +33,19 @@ interface Held<T> extends KubeObject {
 export function watchCluster(state: ClusterState, deps: WatchDeps): Promise<void> {
   const custom = { ...deps, kube: keepKnownKinds(deps.kube) }
   const watches = [
-    watch(resources.pods, readPod, state.pods, deps),
-    watch(resources.services, readService, state.services, deps),
-    watch(resources.endpointSlices, readEndpointSlice, state.slices, deps),
-    watch(resources.nodes, readNode, state.nodes, deps),
-    watch(resources.replicaSets, readIntermediate, state.replicaSets, deps),
-    watch(resources.jobs, readIntermediate, state.jobs, deps),
-    watch(resources.servers, readServer, state.servers, custom),
+    watchKind(resources.pods, readPod, state.pods, deps),
+    watchKind(resources.services, readService, state.services, deps),
+    watchKind(resources.endpointSlices, readEndpointSlice, state.slices, deps),
+    watchKind(resources.nodes, readNode, state.nodes, deps),
+    watchKind(resources.replicaSets, readIntermediate, state.replicaSets, deps),
+    watchKind(resources.jobs, readIntermediate, state.jobs, deps),
+    watchKind(resources.servers, readServer, state.servers, custom),
   ]
   return Promise.all(watches).then(() => {})
 }
 
-function watch<O extends KubeObject, T>(
+/** Keeps a table in step with one kind of object. Settles when it was listed once. */
+export function watchKind<O extends KubeObject, T>(
   resource: Resource,
   read: (object: O) => T,
   table: Table<T>,

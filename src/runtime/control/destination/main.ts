@@ -1,4 +1,7 @@
+import type { ConnectRouter } from '@connectrpc/connect'
 import { Destination } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
+import { InboundServerPolicies } from '../../proto/gen/io/linkerd/proxy/inbound_pb.js'
+import { OutboundPolicies as OutboundPoliciesService } from '../../proto/gen/io/linkerd/proxy/outbound_pb.js'
 import type { RunningServer } from '../admin.ts'
 import type { MeshConfig } from '../cluster/config.ts'
 import { parseIpNetworks } from '../cluster/ip.ts'
@@ -8,20 +11,17 @@ import { watchCluster } from '../cluster/watch.ts'
 import type { ControllerDeps } from '../deps.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
+import { policyModes } from '../policy/authorization.ts'
+import { InboundPolicies } from '../policy/inbound.ts'
+import { OutboundPolicies } from '../policy/outbound.ts'
+import { inboundService, outboundService } from '../policy/serve.ts'
+import { PolicyState } from '../policy/state.ts'
+import { watchPolicies } from '../policy/watch.ts'
 import { parseListenAddress } from '../server.ts'
 import { Discovery } from './discovery.ts'
 import { Profiles } from './profile.ts'
 import { destinationService } from './serve.ts'
 import { StreamMetrics } from './stream-metrics.ts'
-
-const inboundPolicies = [
-  'all-unauthenticated',
-  'all-authenticated',
-  'cluster-unauthenticated',
-  'cluster-authenticated',
-  'deny',
-  'audit',
-]
 
 const flag = (value: string, description: string): FlagDefinition => ({ default: value, description })
 const switchFlag = (value: string, description: string): FlagDefinition => ({
@@ -42,59 +42,78 @@ export const flags: Record<string, FlagDefinition> = {
     'Ports that bypass the proxy, unless an annotation says otherwise',
   ),
   'default-inbound-policy': {
-    ...flag('all-unauthenticated', inboundPolicies.join(', ')),
+    ...flag('all-unauthenticated', policyModes.join(', ')),
     problem: (value) =>
-      inboundPolicies.includes(value) ? undefined : `it is one of ${inboundPolicies.join(', ')}`,
+      policyModes.some((mode) => mode === value) ? undefined : `it is one of ${policyModes.join(', ')}`,
   },
   'probe-networks': flag('0.0.0.0/0,::/0', 'Where HTTP probes may come from'),
   'enable-h2-upgrade': switchFlag('true', 'Carry HTTP/1 between proxies in HTTP/2'),
   'enable-ipv6': switchFlag('true', 'Use IPv6 endpoints'),
 }
 
+/** The servers of the controller. */
+export interface DestinationServers {
+  discovery: RunningServer
+  policy: RunningServer
+}
+
 /** Serves discovery and policy until the signal aborts. */
 export async function run(deps: ControllerDeps): Promise<void> {
-  const { discovery } = await startServers(deps)
-  deps.logger.info({ discovery: discovery.address }, 'serving')
+  const { discovery, policy } = await startServers(deps)
+  deps.logger.info({ discovery: discovery.address, policy: policy.address }, 'serving')
   await untilAborted(deps.signal)
-  await discovery.close()
+  await Promise.all([discovery.close(), policy.close()])
 }
 
 /**
  * Starts the watches and the servers. Calls are answered once the cluster was listed; until then they wait.
  * @throws MeshError `MESH_CONTROLLER_ADDRESS`, `MESH_CONTROLLER_LISTEN`
  */
-export async function startServers(deps: ControllerDeps): Promise<{ discovery: RunningServer }> {
+export async function startServers(deps: ControllerDeps): Promise<DestinationServers> {
   const { metrics, clock, options } = deps
   const config = readConfig(deps)
-  const state = new ClusterState()
-  const synced = watchUntilSynced(state, deps)
-  const discovery = new Discovery(state, config)
-  const services = {
+  const cluster = new ClusterState()
+  const policies = new PolicyState()
+  const synced = watchUntilSynced(cluster, policies, config, deps)
+  const common = { wakeups: cluster.wakeups, config, synced }
+  const discovery = new Discovery(cluster, config)
+  const destination = destinationService({
+    ...common,
     discovery,
-    profiles: new Profiles(state, config, discovery),
-    wakeups: state.wakeups,
-    config,
+    profiles: new Profiles(cluster, config, discovery),
     metrics: new StreamMetrics(metrics),
-    synced,
+  })
+  const policy = {
+    ...common,
+    inbound: new InboundPolicies(cluster, policies, config),
+    outbound: new OutboundPolicies(cluster, config),
   }
+  const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
+    startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock })
   return {
-    discovery: await startGrpcServer({
-      address: parseListenAddress(options.addr ?? ''),
-      routes: (router) => router.service(Destination, destinationService(services)),
-      metrics,
-      clock,
-    }),
+    discovery: await serve(options.addr, (router) => router.service(Destination, destination)),
+    policy: await serve(options['policy-addr'], (router) =>
+      router
+        .service(InboundServerPolicies, inboundService(policy))
+        .service(OutboundPoliciesService, outboundService(policy)),
+    ),
   }
 }
 
 /** Starts the watches, and gives what waits for them, or for the end of a stream. */
-function watchUntilSynced(state: ClusterState, deps: ControllerDeps): (ended: AbortSignal) => Promise<void> {
+function watchUntilSynced(
+  cluster: ClusterState,
+  policies: PolicyState,
+  config: MeshConfig,
+  deps: ControllerDeps,
+): (ended: AbortSignal) => Promise<void> {
   const { kube, clock, logger, signal } = deps
   const guard = deps.ready('cluster')
-  const listed = watchCluster(state, { kube, clock, logger, signal }).then(
+  const watch = { kube, clock, logger, signal }
+  const listed = Promise.all([watchCluster(cluster, watch), watchPolicies(policies, config, watch)]).then(
     () => {
       guard.ready()
-      logger.info({ pods: state.pods.size, services: state.services.size }, 'the cluster is known')
+      logger.info({ pods: cluster.pods.size, services: cluster.services.size }, 'the cluster is known')
     },
     // The watches end only because the controller stops.
     () => {},

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Destination, ServiceDestination } from '../cluster/authority.ts'
 import type { MeshConfig } from '../cluster/config.ts'
 import { isPodPortOpaque, isServicePortOpaque } from '../cluster/opaque.ts'
 import type { Pod } from '../cluster/pod.ts'
@@ -7,7 +8,6 @@ import { type Computed, ComputedMap, type Observer } from '../cluster/reactive.t
 import type { Service } from '../cluster/service.ts'
 import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
-import type { Destination } from './authority.ts'
 import type { Discovery } from './discovery.ts'
 import { describePodEndpoint, type Endpoint } from './endpoints.ts'
 
@@ -106,11 +106,7 @@ export class Profiles {
   }
 
   /** One pod of a headless Service, by the name that a StatefulSet gave it. */
-  #ofInstance(
-    destination: Extract<Destination, { kind: 'service' }>,
-    node: string | undefined,
-    observer: Observer,
-  ): Profile {
+  #ofInstance(destination: ServiceDestination, node: string | undefined, observer: Observer): Profile {
     const { kind: _, ...target } = destination
     const query = { ...target, ...(node === undefined ? {} : { node }) }
     const resolution = this.#discovery.endpoints(query).read(observer)

@@ -5,9 +5,9 @@ import type {
   GetDestination,
   Update,
 } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
+import { type Destination, parseDestination, type ServiceDestination } from '../cluster/authority.ts'
 import type { MeshConfig } from '../cluster/config.ts'
 import { latest, type Wakeups } from '../cluster/reactive.ts'
-import { type Destination, parseDestination } from './authority.ts'
 import { parseContextToken } from './context-token.ts'
 import type { Discovery, EndpointQuery } from './discovery.ts'
 import type { Profiles } from './profile.ts'
@@ -101,10 +101,7 @@ function parse({ config }: DestinationDeps, request: GetDestination): Destinatio
   return destination
 }
 
-function endpointQuery(
-  { kind: _, ...target }: Extract<Destination, { kind: 'service' }>,
-  node: string | undefined,
-): EndpointQuery {
+function endpointQuery({ kind: _, ...target }: ServiceDestination, node: string | undefined): EndpointQuery {
   return { ...target, ...(node === undefined ? {} : { node }) }
 }
 

@@ -1,9 +1,23 @@
-import { canonicalIp } from '../cluster/ip.ts'
+import { canonicalIp } from './ip.ts'
 
 /** What a proxy asks about. */
-export type Destination =
-  | { kind: 'address'; ip: string; port: number }
-  | { kind: 'service'; namespace: string; name: string; port: number; instance?: string }
+export type Destination = AddressDestination | ServiceDestination
+
+export interface AddressDestination {
+  kind: 'address'
+  /** Canonical text. */
+  ip: string
+  port: number
+}
+
+export interface ServiceDestination {
+  kind: 'service'
+  namespace: string
+  name: string
+  port: number
+  /** One pod of a headless Service, by its host name. */
+  instance?: string
+}
 
 /** Why a destination cannot be read; the text is for the caller. */
 export interface Malformed {
@@ -26,6 +40,18 @@ export function parseDestination(path: string, clusterDomain: string): Destinati
   return parseServiceName(host, port, clusterDomain)
 }
 
+/** Reads `NAME.NAMESPACE.svc.DOMAIN[:PORT]`. */
+export function parseServiceAuthority(
+  authority: string,
+  clusterDomain: string,
+): Omit<ServiceDestination, 'instance'> | Malformed {
+  const parsed = parseDestination(authority, clusterDomain)
+  if (parsed.kind === 'malformed') return parsed
+  if (parsed.kind === 'address') return malformed(`"${authority}" is an address, not a name of a Service`)
+  const { instance, ...service } = parsed
+  return instance === undefined ? service : malformed(`"${authority}" names a pod, not a Service`)
+}
+
 function splitPort(path: string): { host: string; port: number | undefined } {
   const bracketed = /^\[(.*)\](?::(.*))?$/.exec(path)
   if (bracketed?.[1] !== undefined) return { host: bracketed[1], port: parsePort(bracketed[2]) }
@@ -42,7 +68,7 @@ function parsePort(text: string | undefined): number | undefined {
   return port >= 1 && port <= 65535 ? port : undefined
 }
 
-function parseServiceName(host: string, port: number, clusterDomain: string): Destination | Malformed {
+function parseServiceName(host: string, port: number, clusterDomain: string): ServiceDestination | Malformed {
   const name = host.toLowerCase().replace(/\.$/, '')
   const suffix = `.svc.${clusterDomain.toLowerCase().replace(/\.$/, '')}`
   if (!name.endsWith(suffix)) {

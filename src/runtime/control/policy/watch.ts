@@ -1,0 +1,30 @@
+import { resources } from '../../kube/resources.ts'
+import type { MeshConfig } from '../cluster/config.ts'
+import { keepKnownKinds } from '../cluster/crd-loss.ts'
+import { type WatchDeps, watchKind } from '../cluster/watch.ts'
+import { readMeshTlsAuthentication, readNetworkAuthentication } from './authentication.ts'
+import { readAuthorizationPolicy } from './authorization.ts'
+import type { PolicyState } from './state.ts'
+
+/**
+ * Watches every kind of policy resource.
+ * @returns settles when each was listed once; kinds that the cluster does not have count as empty
+ */
+export function watchPolicies(state: PolicyState, config: MeshConfig, deps: WatchDeps): Promise<void> {
+  const custom = { ...deps, kube: keepKnownKinds(deps.kube) }
+  return Promise.all([
+    watchKind(resources.authorizationPolicies, readAuthorizationPolicy, state.authorizationPolicies, custom),
+    watchKind(
+      resources.meshTLSAuthentications,
+      (object) => readMeshTlsAuthentication(object, config),
+      state.meshTlsAuthentications,
+      custom,
+    ),
+    watchKind(
+      resources.networkAuthentications,
+      readNetworkAuthentication,
+      state.networkAuthentications,
+      custom,
+    ),
+  ]).then(() => {})
+}
