@@ -36,7 +36,7 @@ function write(folder: string, name: string, text: string): string {
 function haproxyConfig(listen: string, server: string): string {
   return `global
   nbthread 1
-  maxconn 20000
+  maxconn 9000
 defaults
   mode http
   timeout client 60s

@@ -70,7 +70,8 @@ export function start(
 export async function stop(started: Started): Promise<void> {
   if (started.child.exitCode !== null || started.child.signalCode !== null) return
   const ended = new Promise((resolve) => started.child.once('exit', resolve))
-  started.child.kill('SIGKILL')
+  // A killed parent would leave its workers, and they the port.
+  for (const pid of processTree(started.child.pid ?? 0).reverse()) process.kill(pid, 'SIGKILL')
   await ended
 }
 
