@@ -5,6 +5,8 @@ import type { ComponentEntry } from './start.ts'
  * {@link ControllerModule}) from its `main.ts` and is loaded only when it is asked for.
  */
 export const components: Readonly<Record<string, ComponentEntry>> = {
+  identity: { adminAddr: ':9990', load: () => import('./identity/main.ts') },
+  'identity-bootstrap': { adminAddr: '', load: () => import('./identity/bootstrap.ts') },
   destination: { adminAddr: ':9996', load: () => import('./destination/main.ts') },
   'metrics-api': { adminAddr: ':9998', load: () => import('./viz/main.ts') },
 }
