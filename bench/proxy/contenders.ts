@@ -232,7 +232,7 @@ function envoyConfig(hop: EnvoyHop): string {
 
 function envoyTls(folder: string): object {
   return {
-    tls_params: { tls_minimum_protocol_version: 'TLSv1_3' },
+    tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
     tls_certificates: [
       {
         certificate_chain: { filename: path.join(folder, 'peer.pem') },
