@@ -8,7 +8,7 @@ import { Readiness } from '../../src/runtime/control/readiness.ts'
 import { Destination } from '../../src/runtime/proto/gen/io/linkerd/proxy/destination_pb.js'
 import { InboundServerPolicies } from '../../src/runtime/proto/gen/io/linkerd/proxy/inbound_pb.js'
 import { OutboundPolicies } from '../../src/runtime/proto/gen/io/linkerd/proxy/outbound_pb.js'
-import { systemClock } from '../../src/runtime/shared/clock.ts'
+import { type Clock, systemClock } from '../../src/runtime/shared/clock.ts'
 import { createLogger } from '../../src/runtime/shared/logger.ts'
 import type { FakeKube } from './fake-kube.ts'
 
@@ -22,8 +22,18 @@ export interface DestinationUnderTest {
   close(): Promise<void>
 }
 
+/** Sleeps a hundredth of what is asked, so that tests of retries need not wait. */
+export const hurriedClock: Clock = {
+  nowMs: systemClock.nowMs,
+  sleep: (durationMs, signal) => systemClock.sleep(durationMs / 100, signal),
+}
+
 /** @param args flags of the controller */
-export async function startDestination(kube: FakeKube, args: string[] = []): Promise<DestinationUnderTest> {
+export async function startDestination(
+  kube: FakeKube,
+  args: string[] = [],
+  clock: Clock = systemClock,
+): Promise<DestinationUnderTest> {
   const ending = new AbortController()
   const readiness = new Readiness()
   const metrics = new Registry()
@@ -32,7 +42,7 @@ export async function startDestination(kube: FakeKube, args: string[] = []): Pro
   const deps: ControllerDeps = {
     kube,
     logger: createLogger('destination', 'silent'),
-    clock: systemClock,
+    clock,
     signal: ending.signal,
     metrics,
     ready: (name) => readiness.guard(name),

@@ -1,6 +1,9 @@
 import type { Clock } from '../shared/clock.ts'
 import { type KubeClient, KubeError, type KubeObject, type Resource } from './types.ts'
 
+/** What an informer needs of a client. */
+export type ListWatch = Pick<KubeClient, 'list' | 'watch'>
+
 /** One change of what an informer holds. */
 export type InformerChange<T> =
   | { kind: 'added'; object: T }
@@ -52,7 +55,7 @@ const defaultStaleAfterMs = 360_000
  * is asked for again, since its CRD may come later.
  */
 export function startInformer<T extends KubeObject>(
-  client: KubeClient,
+  client: ListWatch,
   resource: Resource,
   options: InformerOptions<T>,
 ): Informer<T> {
@@ -65,7 +68,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   readonly synced: Promise<void>
   isSynced = false
   lastEventMs: number
-  readonly #client: KubeClient
+  readonly #client: ListWatch
   readonly #resource: Resource
   readonly #options: InformerOptions<T>
   readonly #namespaces = new Map<string, Map<string, T>>()
@@ -73,7 +76,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   #markSynced: () => void = () => {}
   #failures = 0
 
-  constructor(client: KubeClient, resource: Resource, options: InformerOptions<T>) {
+  constructor(client: ListWatch, resource: Resource, options: InformerOptions<T>) {
     this.#client = client
     this.#resource = resource
     this.#options = options

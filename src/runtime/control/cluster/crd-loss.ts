@@ -1,3 +1,4 @@
+import type { ListWatch } from '../../kube/informer.ts'
 import { resources } from '../../kube/resources.ts'
 import {
   type KubeClient,
@@ -13,7 +14,7 @@ import {
  * While an API server starts, or its discovery is behind, it may answer 404 for a kind that it has. Taken at its word
  * that would erase every Server, and with them every rule that denies.
  */
-export function keepKnownKinds(kube: KubeClient): KubeClient {
+export function keepKnownKinds(kube: KubeClient): ListWatch {
   const known = new Set<string>()
   const list = async <T extends KubeObject>(resource: Resource, options?: ListOptions) => {
     try {
@@ -27,7 +28,7 @@ export function keepKnownKinds(kube: KubeClient): KubeClient {
       throw error
     }
   }
-  return Object.assign(Object.create(kube) as KubeClient, { list })
+  return { list, watch: (resource, options) => kube.watch(resource, options) }
 }
 
 async function isGone(kube: KubeClient, resource: Resource, known: ReadonlySet<string>): Promise<boolean> {

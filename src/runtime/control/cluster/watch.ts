@@ -1,4 +1,4 @@
-import { startInformer } from '../../kube/informer.ts'
+import { type ListWatch, startInformer } from '../../kube/informer.ts'
 import { resources } from '../../kube/resources.ts'
 import type { KubeClient, KubeObject, Resource } from '../../kube/types.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -49,7 +49,7 @@ export function watchKind<O extends KubeObject, T>(
   resource: Resource,
   read: (object: O) => T,
   table: Table<T>,
-  { kube, clock, logger, signal }: WatchDeps,
+  { kube, clock, logger, signal }: Omit<WatchDeps, 'kube'> & { kube: ListWatch },
 ): Promise<void> {
   const informer = startInformer<Held<T>>(kube, resource, {
     clock,
