@@ -28,6 +28,11 @@ function templateContext(values: Values): object {
       trustDomain: `--identity-trust-domain=${values.identityTrustDomain}`,
       clusterNetworks: `--cluster-networks=${values.clusterNetworks}`,
       logLevel: `--log-level=${values.controllerLogLevel}`,
+      opaquePorts: `--default-opaque-ports=${values.proxy.opaquePorts}`,
+      skipInboundPorts: `--default-skip-inbound-ports=${values.proxy.skipInboundPorts}`,
+      defaultInboundPolicy: `--default-inbound-policy=${values.proxy.defaultInboundPolicy}`,
+      h2Upgrade: `--enable-h2-upgrade=${values.enableH2Upgrade}`,
+      ipv6: `--enable-ipv6=${!values.disableIPv6}`,
     },
     proxies: {
       identity: renderProxy(controlPlaneProxyContext(values, 'identity', [8080, 9990])),

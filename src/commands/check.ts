@@ -1,0 +1,78 @@
+import { Flags } from '@oclif/core'
+import { check, parseWait } from '../runtime/actions/check.ts'
+import { jsonReport, textReport, trailer } from '../runtime/actions/check-report.ts'
+import { connectCluster } from '../runtime/actions/connect.ts'
+import { BaseCommand } from '../runtime/cli/base-command.ts'
+import {
+  connectionFlags,
+  connectionFrom,
+  meshNamespaceFlag,
+  namespaceFlag,
+  outputFlag,
+} from '../runtime/cli/flags.ts'
+import { paint, printable } from '../runtime/cli/output.ts'
+import { systemClock } from '../runtime/shared/clock.ts'
+import { exitCodes } from '../runtime/shared/exit-codes.ts'
+import { meshVersion } from '../runtime/shared/version.ts'
+
+export default class Check extends BaseCommand {
+  static override summary = 'Check that mesh can be installed, or that it works'
+  static override description =
+    'Exit code 0 when no check failed (warnings included), else 1. Checks that may yet hold are tried again until --wait is over.'
+  static override examples = [
+    '<%= config.bin %> check --pre',
+    '<%= config.bin %> check',
+    '<%= config.bin %> check --proxy -n shop --wait 0',
+  ]
+  static override flags = {
+    pre: Flags.boolean({ description: 'Before an installation', exclusive: ['proxy', 'crds'] }),
+    crds: Flags.boolean({ description: 'Only the custom resources', exclusive: ['proxy', 'pre'] }),
+    proxy: Flags.boolean({ description: 'The proxies of applications too', exclusive: ['pre', 'crds'] }),
+    wait: Flags.string({ description: 'How long to wait for what may yet hold', default: '5m' }),
+    ...outputFlag(['table', 'short', 'json']),
+    ...namespaceFlag,
+    ...meshNamespaceFlag,
+    ...connectionFlags,
+  }
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Check)
+    const scope = flags.pre ? 'pre' : flags.crds ? 'crds' : flags.proxy ? 'proxy' : 'control-plane'
+    let hasLines = false
+    const sink = {
+      write: (text: string) => {
+        hasLines = true
+        this.output.data(text)
+      },
+      paint: (text: string, colour: 'red' | 'green' | 'yellow') => paint(text, colour, this.output.colour),
+    }
+    const report = flags.output === 'json' ? {} : textReport(sink, { isShort: flags.output === 'short' })
+    const { results, isHealthy } = await check(
+      {
+        scope,
+        controlPlaneNamespace: flags['linkerd-namespace'],
+        cliVersion: meshVersion,
+        waitMs: parseWait(flags.wait),
+        ...(flags.namespace === undefined ? {} : { dataPlaneNamespace: flags.namespace }),
+      },
+      {
+        connect: () => connectCluster(connectionFrom(flags)).client,
+        clock: systemClock,
+        observer: {
+          ...report,
+          onWaiting: ({ description }, reason) => this.showWaiting(description, reason),
+        },
+      },
+    )
+    if (flags.output === 'json') this.output.json(jsonReport(results, isHealthy))
+    else this.output.data(trailer(isHealthy, hasLines, sink))
+    if (!isHealthy) this.exitWith(exitCodes.failed)
+  }
+
+  /** One line that is overwritten; on a terminal only. */
+  private showWaiting(description: string, reason: string): void {
+    if (process.stderr.isTTY !== true) return
+    const line = printable(`waiting: ${description}: ${reason}`).slice(0, (process.stderr.columns ?? 80) - 1)
+    process.stderr.write(`\r\u001b[K${paint(line, 'dim', this.output.colour)}\r`)
+  }
+}
