@@ -1,16 +1,14 @@
-import { createHash } from 'node:crypto'
 import { Code } from '@connectrpc/connect'
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { resources } from '../../kube/resources.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { MeshError } from '../../shared/errors.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { durationMsOf, parseDurationMs } from '../duration.ts'
-import { EventRecorder, type EventTarget } from '../events.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
 import { parseListenAddress } from '../server.ts'
-import { type Issuer, readIssuer } from './reconcile.ts'
+import { IssuerHolder } from './issuer-holder.ts'
 import { renewIssuer } from './renewal.ts'
 import { identityRoutes } from './serve.ts'
 import { type IdentityState, watchIdentityState } from './state.ts'
@@ -37,159 +35,80 @@ const retryPeriodMs = 5_000
 
 /** The certificate authority of the mesh. */
 export async function run(deps: ControllerDeps): Promise<void> {
+  const identity = await startIdentity(deps)
+  await identity.stopped
+}
+
+/** A certificate authority that serves. */
+export interface RunningIdentity {
+  address: { host: string; port: number }
+  /** Resolves after the signal aborted and everything was closed. */
+  stopped: Promise<void>
+}
+
+/** Starts to watch and to serve; until an issuer is there, callers are told to come again. */
+export async function startIdentity(deps: ControllerDeps): Promise<RunningIdentity> {
   const holder = new IssuerHolder(deps)
-  const isIssuerReady = deps.ready('issuer')
-  const mayReview = deps.ready('token review')
-  const onError = (error: unknown) => deps.logger.warn({ err: error }, 'watch')
+  const state = watchIssuer(deps, holder)
+  const server = await startGrpcServer({
+    address: parseListenAddress(deps.options['listen-addr'] ?? ':8080'),
+    metrics: deps.metrics,
+    clock: deps.clock,
+    routes: certifyRoutes(deps, holder),
+  })
+  deps.logger.info({ address: server.address }, 'serving gRPC')
+  const work = Promise.all([markReviewsAllowed(deps), keepRenewed(deps, holder, state)])
+  return { address: server.address, stopped: work.then(() => server.close()) }
+}
+
+/** Keeps the holder at the issuer that stands in the cluster. */
+function watchIssuer(deps: ControllerDeps, holder: IssuerHolder): IdentityState {
+  const guard = deps.ready('issuer')
   const state = watchIdentityState(
     deps.kube,
     deps.flags.controllerNamespace,
     deps.clock,
     deps.signal,
-    onError,
+    (error) => deps.logger.warn({ err: error }, 'watch'),
   )
   const reload = () => {
     holder.reload(state)
-    if (holder.current === undefined) isIssuerReady.notReady(holder.problem)
-    else isIssuerReady.ready()
+    if (holder.current === undefined) guard.notReady(holder.problem)
+    else guard.ready()
   }
   state.onChange(reload)
   void state.synced.then(reload, () => {})
-  const { metrics, clock } = deps
-  const certificates = outcomeCounter(deps)
-  const server = await startGrpcServer({
-    address: parseListenAddress(deps.options['listen-addr'] ?? ':8080'),
-    metrics,
-    clock,
-    routes: identityRoutes({
-      kube: deps.kube,
-      clock,
-      controlPlaneNamespace: deps.flags.controllerNamespace,
-      trustDomain: deps.flags.identityTrustDomain,
-      lifetimeMs: parseDurationMs(deps.options['identity-issuance-lifetime'] ?? '24h'),
-      clockSkewMs: parseDurationMs(deps.options['identity-clock-skew-allowance'] ?? '20s'),
-      issuer: () => holder.current,
-      onIssued: (account, identity, leaf, notAfterMs) => {
-        certificates.inc({ outcome: 'issued' })
-        holder.recordIssued(account, identity, leaf, notAfterMs)
-      },
-      onRefused: (identity, code, reason) => {
-        certificates.inc({ outcome: Code[code] })
-        deps.logger.warn({ identity, code: Code[code], reason }, 'no certificate was issued')
-      },
-    }),
-  })
-  deps.logger.info({ address: server.address }, 'serving gRPC')
-  await Promise.all([
-    untilAllowedToReview(deps).then(
-      () => mayReview.ready(),
-      (error: unknown) => mayReview.notReady(MeshError.from(error).message),
-    ),
-    keepRenewed(deps, holder, state),
-  ])
-  await server.close()
+  return state
 }
 
-/** The issuer in use: the newest that was valid when it was read. */
-class IssuerHolder {
-  current: Issuer | undefined
-  problem = 'the issuer was not read yet'
-  readonly #deps: ControllerDeps
-  readonly #events: EventRecorder
-  #source = ''
+function certifyRoutes(deps: ControllerDeps, holder: IssuerHolder): ReturnType<typeof identityRoutes> {
+  const certificates = outcomeCounter(deps)
+  return identityRoutes({
+    kube: deps.kube,
+    clock: deps.clock,
+    controlPlaneNamespace: deps.flags.controllerNamespace,
+    trustDomain: deps.flags.identityTrustDomain,
+    lifetimeMs: parseDurationMs(deps.options['identity-issuance-lifetime'] ?? '24h'),
+    clockSkewMs: parseDurationMs(deps.options['identity-clock-skew-allowance'] ?? '20s'),
+    issuer: () => holder.current,
+    onIssued: (account, identity, leaf, notAfterMs) => {
+      certificates.inc({ outcome: 'issued' })
+      holder.recordIssued(account, identity, leaf, notAfterMs)
+    },
+    onRefused: (identity, code, reason) => {
+      certificates.inc({ outcome: Code[code] })
+      deps.logger.warn({ identity, code: Code[code], reason }, 'no certificate was issued')
+    },
+  })
+}
 
-  constructor(deps: ControllerDeps) {
-    this.#deps = deps
-    this.#events = new EventRecorder({
-      kube: deps.kube,
-      clock: deps.clock,
-      component: 'linkerd-identity',
-      onError: (error) => deps.logger.debug({ err: error }, 'an Event was not written'),
-    })
-    this.#registerMetrics()
-  }
-
-  reload(state: IdentityState): void {
-    const pair = state.issuerPair()
-    const rootsPem = state.rootsPem()
-    if (pair === undefined || rootsPem === undefined) {
-      this.problem = pair === undefined ? 'the issuer is missing' : 'the trust anchors are missing'
-      if (this.current !== undefined) this.#tell('Warning', 'IssuerUpdateSkipped', this.problem)
-      return
-    }
-    const source = `${pair.certificatePem}\n${pair.privateKeyPem}\n${rootsPem}`
-    if (source === this.#source) return
-    try {
-      const isFirst = this.current === undefined
-      this.current = readIssuer(pair, rootsPem, this.#deps.clock.nowMs())
-      this.#source = source
-      const until = new Date(this.current.notAfterMs).toISOString()
-      this.#deps.logger.info({ issuer: this.current.certificate.commonName, until }, 'issuer in use')
-      if (!isFirst)
-        this.#tell('Normal', 'IssuerUpdated', `The issuer was replaced; it is valid until ${until}`)
-    } catch (thrown) {
-      const error = MeshError.from(thrown)
-      this.problem = error.reason ?? error.message
-      this.#deps.logger.error({ code: error.code, reason: error.reason }, error.message)
-      this.#tell('Warning', 'IssuerValidationFailed', `${error.message}: ${error.reason ?? ''}`)
-    }
-  }
-
-  recordIssued(
-    account: { namespace: string; name: string },
-    identity: string,
-    leaf: Uint8Array,
-    notAfterMs: number,
-  ): void {
-    const hash = createHash('sha256').update(leaf).digest('hex')
-    const until = new Date(notAfterMs).toISOString()
-    this.#deps.logger.debug({ identity, until, hash }, 'issued')
-    const target = { apiVersion: 'v1', kind: 'ServiceAccount', ...account }
-    const message = `Issued the certificate of ${identity}, valid until ${until}, SHA-256 ${hash}`
-    this.#events.record(target, 'Normal', 'IssuedLeafCertificate', message)
-  }
-
-  warnOfExpiry(): void {
-    if (this.current === undefined) return
-    const until = new Date(this.current.notAfterMs).toISOString()
-    this.#deps.logger.warn({ until }, 'the issuer nears its end and its anchor is kept elsewhere: renew it')
-    this.#tell(
-      'Warning',
-      'IssuerExpiresSoon',
-      `The issuer is valid until ${until}; renew Secret linkerd-identity-issuer`,
-    )
-  }
-
-  #tell(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    const target: EventTarget = {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      name: 'linkerd-identity',
-      namespace: this.#deps.flags.controllerNamespace,
-    }
-    this.#events.record(target, type, reason, message)
-  }
-
-  #registerMetrics(): void {
-    const secondsTo = (atMs: number | undefined) =>
-      atMs === undefined ? 0 : (atMs - this.#deps.clock.nowMs()) / 1000
-    const holder = this
-    new Gauge({
-      name: 'issuer_cert_ttl_seconds',
-      help: 'Seconds until the issuer, or what it stands under, expires',
-      registers: [this.#deps.metrics],
-      collect() {
-        this.set(secondsTo(holder.current?.notAfterMs))
-      },
-    })
-    new Gauge({
-      name: 'mesh_identity_trust_anchor_ttl_seconds',
-      help: 'Seconds until the trust anchor in use expires',
-      registers: [this.#deps.metrics],
-      collect() {
-        this.set(secondsTo(holder.current?.anchor.notAfterMs))
-      },
-    })
+async function markReviewsAllowed(deps: ControllerDeps): Promise<void> {
+  const guard = deps.ready('token review')
+  try {
+    await untilAllowedToReview(deps)
+    guard.ready()
+  } catch (error) {
+    guard.notReady(MeshError.from(error).message)
   }
 }
 
