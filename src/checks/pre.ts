@@ -36,10 +36,10 @@ const clusterWide = [
 
 const accessFix = 'Install as a user who may administer the cluster: mesh check --pre --as NAME'
 
-function canCreate(words: string, resource: Resource): Check {
+function canCreate(code: Check['code'], resource: Resource): Check {
   return {
-    code: `MESH_CHECK_CREATE_${words.toUpperCase()}`,
-    description: `can create ${words}`,
+    code,
+    description: `can create ${resource.kind}s`,
     anchor: 'pre-k8s',
     fix: accessFix,
     run: (context) => requireAccess(context, 'create', resource, context.controlPlaneNamespace),
@@ -73,11 +73,11 @@ export const preInstall: Category = {
         for (const resource of clusterWide) await requireAccess(context, 'create', resource)
       },
     },
-    canCreate('ServiceAccounts', resources.serviceAccounts),
-    canCreate('Services', resources.services),
-    canCreate('Deployments', resources.deployments),
-    canCreate('ConfigMaps', resources.configMaps),
-    canCreate('Secrets', resources.secrets),
+    canCreate('MESH_CHECK_CREATE_SERVICE_ACCOUNTS', resources.serviceAccounts),
+    canCreate('MESH_CHECK_CREATE_SERVICES', resources.services),
+    canCreate('MESH_CHECK_CREATE_DEPLOYMENTS', resources.deployments),
+    canCreate('MESH_CHECK_CREATE_CONFIG_MAPS', resources.configMaps),
+    canCreate('MESH_CHECK_CREATE_SECRETS', resources.secrets),
     {
       code: 'MESH_CHECK_READ_SECRETS',
       description: 'can read Secrets',
