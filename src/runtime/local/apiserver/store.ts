@@ -92,7 +92,7 @@ export class Store {
   }
 
   /**
-   * Stores a new object and gives it uid, creation time and version.
+   * Stores a new object and gives it a version, and uid and creation time unless it has them.
    * @throws KubeError 409 AlreadyExists
    */
   create<T extends StoredObject>(resource: ResourceKey, object: T): T {
@@ -101,7 +101,7 @@ export class Store {
     const key = keyOf(name, namespace)
     if (table.objects.has(key)) throw alreadyExists(resource, name)
     const created = cloneJson(object)
-    created.metadata.uid = this.#newUid()
+    created.metadata.uid ??= this.#newUid()
     created.metadata.creationTimestamp ??= timestamp(this.#clock.nowMs())
     delete created.metadata.deletionTimestamp
     delete created.metadata.deletionGracePeriodSeconds
@@ -165,7 +165,6 @@ export class Store {
     resource: ResourceKey,
     options: WatchOptions,
   ): AsyncGenerator<WatchEvent<T>, void, undefined> {
-    const table = this.#table(resource)
     const chosen = selection(options)
     let cursor = Number(options.fromVersion ?? '0')
     if (cursor === 0) {
@@ -174,24 +173,36 @@ export class Store {
       for (const object of present.items) yield { type: 'ADDED', object }
     }
     if (options.initialBookmark) yield bookmark(cursor)
-    let nextBookmarkMs = this.#clock.nowMs() + (options.bookmarkIntervalMs ?? 0)
-    while (!options.signal.aborted) {
-      const changes = table.log.after(cursor)
+    for await (const change of this.#changesAfter(resource, cursor, options)) {
+      const event = typeof change === 'number' ? bookmark(change) : eventFor<T>(change, chosen)
+      if (event) yield event
+    }
+  }
+
+  /** Changes of a resource; a number is a version up to which there are no more, for a bookmark. */
+  async *#changesAfter(
+    resource: ResourceKey,
+    start: number,
+    { signal, bookmarkIntervalMs }: WatchOptions,
+  ): AsyncGenerator<Change | number, void, undefined> {
+    const { log } = this.#table(resource)
+    let cursor = start
+    let lastBookmarkMs = this.#clock.nowMs()
+    while (!signal.aborted) {
+      const changes = log.after(cursor)
       if (!changes) throw expired(`too old resource version: ${cursor} (${this.resourceVersion})`)
       for (const change of changes) {
         cursor = change.version
-        const event = eventFor<T>(change, chosen)
-        if (event) yield event
-        if (options.signal.aborted) return
+        yield change
+        if (signal.aborted) return
       }
       if (changes.length > 0) continue
       cursor = Math.max(cursor, this.#version)
-      if (options.bookmarkIntervalMs !== undefined && this.#clock.nowMs() >= nextBookmarkMs) {
-        yield bookmark(cursor)
-        nextBookmarkMs = this.#clock.nowMs() + options.bookmarkIntervalMs
-        continue
+      await this.#wait(log, bookmarkIntervalMs, signal)
+      if (bookmarkIntervalMs !== undefined && this.#clock.nowMs() - lastBookmarkMs >= bookmarkIntervalMs) {
+        lastBookmarkMs = this.#clock.nowMs()
+        if (log.after(cursor)?.length === 0) yield cursor
       }
-      await this.#wait(table.log, options.bookmarkIntervalMs, options.signal)
     }
   }
 

@@ -1,0 +1,47 @@
+import { resources } from '../../../kube/resources.ts'
+import { jsonEqual, objectsAt } from '../json.ts'
+import { type LabelSelector, labelsMatch } from '../selectors.ts'
+import type { Store } from '../store.ts'
+import type { StoredObject } from '../types.ts'
+
+function aggregatedRules(role: StoredObject, all: readonly StoredObject[]): unknown[] {
+  const selectors = objectsAt(role, ['aggregationRule', 'clusterRoleSelectors']) as LabelSelector[]
+  const chosen = all.filter(
+    (other) =>
+      other.metadata.name !== role.metadata.name &&
+      selectors.some((selector) => labelsMatch(selector, other.metadata.labels)),
+  )
+  return chosen.flatMap((other) => objectsAt(other, ['rules']))
+}
+
+/**
+ * Keeps the rules of aggregated ClusterRoles equal to those of the roles that they select.
+ * @returns a function that stops it
+ */
+export function aggregateClusterRoles(store: Store): () => void {
+  let isRunning = false
+  return store.subscribe((resource) => {
+    const { plural, group } = resources.clusterRoles
+    if (isRunning || resource.plural !== plural || resource.group !== group) return
+    isRunning = true
+    try {
+      // Roles may be aggregated into aggregated roles: repeat until nothing changes.
+      while (updateRoles(store));
+    } finally {
+      isRunning = false
+    }
+  })
+}
+
+function updateRoles(store: Store): boolean {
+  const all = store.list<StoredObject>(resources.clusterRoles).items
+  let changed = false
+  for (const role of all) {
+    if (!role.aggregationRule) continue
+    const rules = aggregatedRules(role, all)
+    if (jsonEqual(role.rules ?? [], rules)) continue
+    store.update(resources.clusterRoles, { name: role.metadata.name }, (current) => ({ ...current, rules }))
+    changed = true
+  }
+  return changed
+}
