@@ -3,6 +3,7 @@ import { Code, ConnectError, type ConnectRouter, type Interceptor } from '@conne
 import { connectNodeAdapter } from '@connectrpc/connect-node'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Clock } from '../shared/clock.ts'
+import type { Logger } from '../shared/logger.ts'
 import type { RunningServer } from './admin.ts'
 import { latencyBucketsS } from './metrics.ts'
 import { type ListenAddress, listen } from './server.ts'
@@ -13,6 +14,8 @@ export interface GrpcServerOptions {
   routes: (router: ConnectRouter) => void
   metrics: Registry
   clock: Clock
+  /** Told of handlers that fail in a way that they did not mean to. */
+  logger?: Logger
   /** Largest request, in bytes. */
   maxRequestBytes?: number
   /** Streams of one connection at a time. A proxy holds a handful per target. */
@@ -37,7 +40,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     connect: false,
     shutdownSignal: shutdown.signal,
     readMaxBytes: options.maxRequestBytes ?? 1024 * 1024,
-    interceptors: [measure(options.metrics, clock)],
+    interceptors: [measure(options.metrics, clock, options.logger)],
   })
   const server = createServer(
     { settings: { maxConcurrentStreams: options.maxStreamsPerConnection ?? 10_000 } },
@@ -86,7 +89,7 @@ async function keepAlive(session: ServerHttp2Session, clock: Clock, ended: Abort
 }
 
 /** The metrics by which gRPC servers are commonly watched. */
-function measure(metrics: Registry, clock: Clock): Interceptor {
+function measure(metrics: Registry, clock: Clock, logger: Logger | undefined): Interceptor {
   const labelNames = ['grpc_service', 'grpc_method', 'grpc_type']
   const started = counter(metrics, 'grpc_server_started_total', 'Calls that were started', labelNames)
   const handled = counter(metrics, 'grpc_server_handled_total', 'Calls that ended', [
@@ -113,30 +116,41 @@ function measure(metrics: Registry, clock: Clock): Interceptor {
       handled.inc({ ...call, grpc_code: code })
       duration.observe(call, (clock.nowMs() - startMs) / 1000)
     }
+    const fail = (error: unknown) => {
+      end(codeOf(error))
+      // The client is told no more than "internal error"; the cause must not be lost.
+      if (!(error instanceof ConnectError)) logger?.error({ ...call, err: error }, 'a handler failed')
+    }
     started.inc(call)
     try {
       const response = await next(request)
-      if (response.stream) return { ...response, message: watched(response.message, end) }
+      if (response.stream) return { ...response, message: watched(response.message, end, fail) }
       end('OK')
       return response
     } catch (error) {
-      end(codeOf(error))
+      fail(error)
       throw error
     }
   }
 }
 
 /** Passes messages on, and tells how the stream ended. */
-async function* watched<T>(messages: AsyncIterable<T>, end: (code: string) => void): AsyncGenerator<T> {
-  let code = 'Canceled'
+async function* watched<T>(
+  messages: AsyncIterable<T>,
+  end: (code: string) => void,
+  fail: (error: unknown) => void,
+): AsyncGenerator<T> {
+  let isTold = false
   try {
     yield* messages
-    code = 'OK'
+    isTold = true
+    end('OK')
   } catch (error) {
-    code = codeOf(error)
+    isTold = true
+    fail(error)
     throw error
   } finally {
-    end(code)
+    if (!isTold) end('Canceled')
   }
 }
 

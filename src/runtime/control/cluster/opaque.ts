@@ -1,5 +1,5 @@
 import type { Pod } from './pod.ts'
-import { type PortSet, parsePortSet, portSetHas } from './port-set.ts'
+import { noPorts, type PortSet, parsePortSet, portSetHas } from './port-set.ts'
 import type { Server } from './server.ts'
 import type { Service } from './service.ts'
 import { serviceOpaquePorts } from './service.ts'
@@ -25,9 +25,14 @@ export function isServicePortOpaque(service: Service, port: number, defaults: Po
   return portSetHas(portSet(serviceOpaquePorts(service)) ?? defaults, port, name)
 }
 
-/** Whether connections to a pod's port reach the application without passing its proxy. */
+/**
+ * Whether connections to a pod's port reach the application without passing its proxy. Its redirect rules say so; where
+ * they are not loaded by the pod itself, the annotation and the defaults do.
+ */
 export function isPortSkipped(pod: Pod, port: number, defaults: PortSet): boolean {
-  return portSetHas(portSet(pod.skipInboundPorts) ?? defaults, port)
+  const loaded = portSet(pod.redirectIgnoresPorts)
+  if (loaded !== undefined) return portSetHas(loaded, port)
+  return portSetHas(defaults, port) || portSetHas(portSet(pod.skipInboundPorts) ?? noPorts, port)
 }
 
 const maxKnownTexts = 1000

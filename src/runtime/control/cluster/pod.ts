@@ -1,5 +1,10 @@
 import type { KubeObject, OwnerReference } from '../../kube/types.ts'
-import { configAnnotationPrefix, labels, proxyContainerName } from '../../shared/labels.ts'
+import {
+  configAnnotationPrefix,
+  labels,
+  proxyContainerName,
+  redirectContainerName,
+} from '../../shared/labels.ts'
 import { canonicalIp } from './ip.ts'
 
 /** The fields of `core/v1` Pod that are read. */
@@ -22,6 +27,7 @@ export interface PodObject extends KubeObject {
 
 interface Container {
   name: string
+  args?: string[]
   ports?: { name?: string; containerPort: number; hostPort?: number; hostIP?: string; protocol?: string }[]
   env?: { name: string; value?: string }[]
   livenessProbe?: Probe
@@ -72,7 +78,10 @@ export interface Pod {
   ports: readonly PodPort[]
   /** Text of `config.linkerd.io/opaque-ports`; empty text means none, unlike a missing annotation. */
   opaquePorts?: string
+  /** Text of `config.linkerd.io/skip-inbound-ports`. */
   skipInboundPorts?: string
+  /** The ports that its redirect rules leave alone, as its init container was told. */
+  redirectIgnoresPorts?: string
   /** Text of `config.linkerd.io/default-inbound-policy`. */
   defaultInboundPolicy?: string
   /** Set when a proxy container is in the pod. */
@@ -106,6 +115,7 @@ export function readPod(object: PodObject): Pod {
     ...defined('owner', owner),
     ...defined('opaquePorts', podAnnotations[`${configAnnotationPrefix}opaque-ports`]),
     ...defined('skipInboundPorts', podAnnotations[`${configAnnotationPrefix}skip-inbound-ports`]),
+    ...defined('redirectIgnoresPorts', ignoredPorts(containers)),
     ...defined('defaultInboundPolicy', podAnnotations[`${configAnnotationPrefix}default-inbound-policy`]),
     ...defined('proxy', proxyContainer === undefined ? undefined : readProxy(proxyContainer)),
   }
@@ -114,6 +124,15 @@ export function readPod(object: PodObject): Pod {
 /** Whether a proxy of this control plane stands in the pod. */
 export function isMeshed(pod: Pod, controlPlaneNamespace: string): boolean {
   return pod.proxy !== undefined && pod.labels[labels.controlPlaneNamespace] === controlPlaneNamespace
+}
+
+function ignoredPorts(containers: Container[]): string | undefined {
+  const args = containers.find(({ name }) => name === redirectContainerName)?.args ?? []
+  const flag = '--inbound-ports-to-ignore'
+  const joined = args.find((arg) => arg.startsWith(`${flag}=`))
+  if (joined !== undefined) return joined.slice(flag.length + 1)
+  const place = args.indexOf(flag)
+  return place === -1 ? undefined : args[place + 1]
 }
 
 function readProxy(container: Container): PodProxy {

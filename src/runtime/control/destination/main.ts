@@ -70,7 +70,7 @@ export async function run(deps: ControllerDeps): Promise<void> {
  * @throws MeshError `MESH_CONTROLLER_ADDRESS`, `MESH_CONTROLLER_LISTEN`
  */
 export async function startServers(deps: ControllerDeps): Promise<DestinationServers> {
-  const { metrics, clock, options } = deps
+  const { metrics, clock, logger, options } = deps
   const config = readConfig(deps)
   const cluster = new ClusterState()
   const policies = new PolicyState()
@@ -89,7 +89,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
     outbound: new OutboundPolicies(cluster, config),
   }
   const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
-    startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock })
+    startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock, logger })
   return {
     discovery: await serve(options.addr, (router) => router.service(Destination, destination)),
     policy: await serve(options['policy-addr'], (router) =>
