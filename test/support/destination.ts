@@ -15,6 +15,7 @@ import type { FakeKube } from './fake-kube.ts'
 /** The destination controller, serving on loopback from a cluster in memory. */
 export interface DestinationUnderTest {
   discovery: Client<typeof Destination>
+  discoveryUrl: string
   inbound: Client<typeof InboundServerPolicies>
   outbound: Client<typeof OutboundPolicies>
   readiness: Readiness
@@ -53,6 +54,7 @@ export async function startDestination(
   const servers = await startServers(deps)
   const transport = (port: number) => createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` })
   return {
+    discoveryUrl: `http://127.0.0.1:${servers.discovery.address.port}`,
     discovery: createClient(Destination, transport(servers.discovery.address.port)),
     inbound: createClient(InboundServerPolicies, transport(servers.policy.address.port)),
     outbound: createClient(OutboundPolicies, transport(servers.policy.address.port)),

@@ -153,7 +153,8 @@ export class Discovery {
   ): Endpoint | undefined {
     const { query, service, slice } = context
     if (!this.#config.isIpv6Enabled && endpoint.ip.includes(':')) return undefined
-    if (endpoint.pod === undefined) return describeBareEndpoint(slice, endpoint.ip, port, this.#config)
+    if (endpoint.pod === undefined)
+      return describeBareEndpoint(slice, endpoint.ip, { target: port, service: query.port }, this.#config)
     const pod = this.#state.pods.get(idOf(endpoint.pod.namespace, endpoint.pod.name), observer)
     // A pod that is not known yet might be meshed: nothing is sent to it in clear before that is settled.
     if (pod === undefined || !isCurrent(endpoint, pod)) return undefined

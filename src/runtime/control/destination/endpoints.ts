@@ -90,9 +90,10 @@ function zoneLabels(zone: string | undefined, clientZone: string | undefined): R
 export function describeBareEndpoint(
   slice: EndpointSlice,
   ip: string,
-  port: number,
+  ports: { target: number; service: number },
   config: MeshConfig,
 ): Endpoint {
+  const port = ports.target
   if (slice.gatewayIdentity === undefined) return { ip, port, labels: {} }
   return {
     ip,
@@ -101,7 +102,7 @@ export function describeBareEndpoint(
     identity: slice.gatewayIdentity,
     transportPort: port,
     ...(config.isH2UpgradeEnabled ? { protocol: 'h2' } : {}),
-    ...(slice.remoteName === undefined ? {} : { authorityOverride: `${slice.remoteName}:${port}` }),
+    ...(slice.remoteName === undefined ? {} : { authorityOverride: `${slice.remoteName}:${ports.service}` }),
   }
 }
 
