@@ -3,7 +3,7 @@ import { marker } from './service.ts'
 
 /**
  * One request from a client that has no part in the mesh, told on standard output as one line of JSON:
- * `{"status":403,"body":{…}}`, or `{"error":"…"}` when there was no answer.
+ * `{"status":403,"headers":{…},"body":{…}}`, or `{"error":"…"}` when there was no answer.
  * @param url with its path
  */
 export async function call(url: URL): Promise<void> {

@@ -3,6 +3,8 @@ import { Agent, request } from 'node:http'
 /** An answer to a call: its status and its body as JSON. */
 export interface CallResult {
   status: number
+  /** Each by its name in lower case. */
+  headers: Record<string, string>
   /** What the body was, or an empty object when it was not a JSON object. */
   body: Record<string, unknown>
 }
@@ -34,7 +36,12 @@ function post(agent: Agent, url: URL, text: string): Promise<CallResult> {
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
       response.on('end', () => {
-        resolve({ status: response.statusCode ?? 0, body: parse(Buffer.concat(chunks).toString('utf8')) })
+        const headers = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: Object.fromEntries(headers) as Record<string, string>,
+          body: parse(Buffer.concat(chunks).toString('utf8')),
+        })
       })
     })
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer from ${url.host} in ${timeoutMs} ms`)))

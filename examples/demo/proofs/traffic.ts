@@ -1,0 +1,80 @@
+import { demand } from '../claims.ts'
+import { shopReplicas } from '../set-up.ts'
+import { loadStats, until, type World } from '../world.ts'
+import type { Proof } from './proof.ts'
+
+/** A row of `mesh viz stat -o json`. */
+interface StatJson {
+  name: string
+  meshed: string
+  success: number | null
+  rps: number | null
+  tcp_open_connections: number | null
+  tcp_read_bytes_rate: number | null
+}
+
+async function statOf(world: World): Promise<Map<string, StatJson>> {
+  const { stdout } = await world.shell.run('mesh viz stat deploy -n shop -t 30s -o json')
+  return new Map((JSON.parse(stdout) as StatJson[]).map((row) => [row.name, row]))
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
+}
+
+function successBetween(row: StatJson | undefined, low: number, high: number): string {
+  demand(typeof row?.success === 'number', 'no success rate is shown')
+  demand(row.success >= low && row.success <= high, `its success rate is ${percent(row.success)}`)
+  return percent(row.success)
+}
+
+/** The table of `mesh viz stat`, and what the load generator itself counted. */
+export const traffic: Proof = {
+  heading: 'Golden metrics of live traffic. Payments has a planted fault: each fifth charge fails.',
+  command: 'mesh viz stat deploy -n shop -t 30s',
+  claims: (world) => [
+    {
+      title: 'every pod of the shop is meshed',
+      prove: async () => {
+        const stat = await statOf(world)
+        const shown = Object.keys(shopReplicas).map((app) => `${app} ${stat.get(app)?.meshed ?? '-'}`)
+        const expected = Object.entries(shopReplicas).map(([app, count]) => `${app} ${count}/${count}`)
+        demand(shown.join() === expected.join(), shown.join(', '))
+        return shown.join(', ')
+      },
+    },
+    {
+      title: 'the planted fault shows in payments, and in web which depends on it, and nowhere else',
+      prove: async () => {
+        const stat = await statOf(world)
+        const payments = successBetween(stat.get('payments'), 0.72, 0.9)
+        const web = successBetween(stat.get('web'), 0.8, 0.95)
+        for (const app of ['catalog', 'cart']) successBetween(stat.get(app), 1, 1)
+        return `payments ${payments}, web ${web}, catalog and cart 100 %`
+      },
+    },
+    {
+      title: 'a TCP protocol in which the server speaks first is carried and counted',
+      prove: async () => {
+        const bytes = (await statOf(world)).get('stock')?.tcp_read_bytes_rate ?? 0
+        demand(bytes > 0, 'no byte to stock was counted')
+        return `stock read ${bytes.toFixed(0)} B/s`
+      },
+    },
+    {
+      title: 'the load generator sees the planted fault and no other failure',
+      prove: async () => {
+        const before = await loadStats(world)
+        const after = await until(world, 'a hundred more requests are sent', async () => {
+          const stats = await loadStats(world)
+          return stats.sent >= before.sent + 100 ? stats : undefined
+        })
+        const bad = after.failed + after.lost - before.failed - before.lost
+        const planted = (after.planted - before.planted) / (after.sent - before.sent)
+        demand(bad === 0, `${bad} other failures: ${after.failures.at(-1)?.reason}`)
+        demand(planted > 0.08 && planted < 0.19, `${percent(planted)} of requests met the planted fault`)
+        return `${after.sent - before.sent} requests, ${percent(planted)} met the fault, none failed otherwise`
+      },
+    },
+  ],
+}
