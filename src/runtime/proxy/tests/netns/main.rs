@@ -3,5 +3,12 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod discovery;
+mod hostile;
+mod identity;
+mod lifecycle;
+mod meshed;
+mod policy;
 mod redirect;
 mod validate_network;
+mod wire;

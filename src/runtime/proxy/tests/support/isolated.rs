@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use super::network::PROXY_BINARY;
+
 /// Says to the inner run that it is inside.
 const INSIDE: &str = "MESH_TEST_INSIDE";
 /// The first line that the inner run prints: from here on, failures are the test's own.
@@ -60,6 +62,15 @@ fn run_inside(body: impl Future<Output = ()>) {
     assert!(
         mounted.is_ok_and(|status| status.success()),
         "cannot mount a private /run"
+    );
+    fs::write(PROXY_BINARY, "").expect("a private /run");
+    let built = env!("CARGO_BIN_EXE_linkerd-proxy");
+    let mounted = Command::new("mount")
+        .args(["--bind", built, PROXY_BINARY])
+        .status();
+    assert!(
+        mounted.is_ok_and(|status| status.success()),
+        "cannot mount {built}"
     );
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
