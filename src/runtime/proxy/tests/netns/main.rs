@@ -3,6 +3,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod control_plane;
 mod discovery;
 mod hostile;
 mod identity;

@@ -12,7 +12,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use mesh_proxy::pb::{
     destination::destination_client::DestinationClient, identity::identity_client::IdentityClient,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tower_service::Service;
@@ -128,6 +131,11 @@ impl Channel {
             .connect(to)
             .await
             .unwrap_or_else(|error| panic!("{to}: {error}"));
+        Self::over(stream).await
+    }
+
+    /// Speaks HTTP/2 over an open connection.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .expect("an HTTP/2 handshake");
