@@ -186,7 +186,7 @@ async fn grpc_calls(world: World) {
         .certify(request("fail", Vec::new()))
         .await
         .expect_err("a failure");
-    assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{status:?}");
+    assert_eq!(status.code(), tonic::Code::Internal, "{status:?}");
     assert_eq!(status.message(), "told to fail");
 
     let mut streaming = channel.streaming("web.default.svc.cluster.local");
@@ -207,7 +207,8 @@ async fn grpc_calls(world: World) {
 async fn assert_grpc_metrics(world: &World) {
     for (pod, direction) in [(&world.client, "outbound"), (&world.server, "inbound")] {
         let Some(proxy) = pod.proxy() else { continue };
-        for (classification, grpc_status, count) in [("success", "0", 2.0), ("failure", "9", 1.0)] {
+        for (classification, grpc_status, count) in [("success", "0", 2.0), ("failure", "13", 1.0)]
+        {
             let labels = [
                 ("direction", direction),
                 ("classification", classification),

@@ -39,7 +39,7 @@ use super::{
 /// Serves the application until dropped.
 ///
 /// - `Identity.Certify` answers with the token as the certificate; for the identity `fail` with
-///   `FailedPrecondition`
+///   `Internal`
 /// - `Destination.Get` of path `N` answers with N messages
 pub fn serve_grpc(pod: &Pod, port: u16) -> Task {
     serve_http(
@@ -74,7 +74,7 @@ impl Identity for App {
             identity, token, ..
         } = request.into_inner();
         if identity == "fail" {
-            return Err(Status::failed_precondition("told to fail"));
+            return Err(Status::internal("told to fail"));
         }
         Ok(tonic::Response::new(CertifyResponse {
             leaf_certificate: token,
