@@ -65,8 +65,8 @@ function cluster(answer: (query: StatQuery) => StatRow[]): { kube: FakeKube; que
 
 function stat(kube: FakeKube, options: Partial<VizStatOptions>) {
   return vizStat(
-    { words: ['deploy'], namespace: 'shop', window: '1m', unmeshed: false, ...options },
-    { kube, viz: () => connectViz(kube) },
+    { words: ['deploy'], allNamespaces: false, window: '1m', unmeshed: false, ...options },
+    () => ({ kube, namespace: 'shop', viz: () => connectViz(kube) }),
   )
 }
 
@@ -127,9 +127,10 @@ test('refuses flags that contradict each other', async () => {
   assert.match(await error({ from: 'svc/x' }), /^MESH_VIZ_FLAGS --from/)
   assert.match(await error({ to: 'all' }), /^MESH_VIZ_FLAGS --to/)
   assert.match(await error({ words: ['ns'], toNamespace: 'x' }), /^MESH_VIZ_FLAGS a namespace/)
-  const everywhere = { words: ['deploy/web'], window: '1m', unmeshed: false }
-  const viz = () => connectViz(kube)
-  assert.match(await codeOf(() => vizStat(everywhere, { kube, viz })), /^MESH_VIZ_FLAGS .*all-namespaces/)
+  assert.match(
+    await error({ words: ['deploy/web'], allNamespaces: true }),
+    /^MESH_VIZ_FLAGS .*all-namespaces/,
+  )
 })
 
 test('hides rows without a meshed pod unless they are asked for', async () => {
@@ -212,15 +213,16 @@ test('JSON has the keys of Linkerd', () => {
 
 test('edges are of one type that can have them', async () => {
   const kube = new FakeKube()
-  const viz = () => connectViz(kube, 'linkerd-viz')
+  const connect = () => ({ namespace: 'shop', viz: () => connectViz(kube, 'linkerd-viz') })
   for (const word of ['svc', 'all', 'deploy/web']) {
-    assert.match(await codeOf(() => vizEdges({ words: [word] }, viz)), /^MESH_VIZ_RESOURCE/, word)
+    const edges = () => vizEdges({ words: [word], allNamespaces: false }, connect)
+    assert.match(await codeOf(edges), /^MESH_VIZ_RESOURCE/, word)
   }
   kube.onRaw = ({ path }) => {
     assert.match(path, /\/api\/v1\/edges\?kind=deployment&namespace=shop$/)
     return json(200, { edges: [] })
   }
-  assert.equal(await vizEdges({ words: ['deploy'], namespace: 'shop' }, viz), [])
+  assert.equal(await vizEdges({ words: ['deploy'], allNamespaces: false }, connect), [])
   assert.is(shortIdentity('web.shop.serviceaccount.identity.linkerd.cluster.local'), 'web.shop')
 })
 

@@ -39,11 +39,10 @@ export default class VizEdges extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags, args } = await this.parse(VizEdges)
-    const { client, namespace } = connectCluster(connectionFrom(flags))
-    const edges = await vizEdges(
-      { words: [args.type], ...(flags['all-namespaces'] ? {} : { namespace }) },
-      () => connectViz(client, flags['viz-namespace']),
-    )
+    const edges = await vizEdges({ words: [args.type], allNamespaces: flags['all-namespaces'] }, () => {
+      const { client, namespace } = connectCluster(connectionFrom(flags))
+      return { namespace, viz: () => connectViz(client, flags['viz-namespace']) }
+    })
     const value = edges.map((edge) => ({
       src: edge.src,
       src_namespace: edge.srcNamespace,

@@ -46,12 +46,11 @@ export default class VizStat extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(VizStat)
-    const { client: kube, namespace } = connectCluster(connectionFrom(flags))
     const allNamespaces = flags['all-namespaces']
     const result = await vizStat(
       {
         words: argv.map(String),
-        ...(allNamespaces ? {} : { namespace }),
+        allNamespaces,
         window: flags['time-window'],
         ...(flags.to === undefined ? {} : { to: flags.to }),
         ...(flags['to-namespace'] === undefined ? {} : { toNamespace: flags['to-namespace'] }),
@@ -60,7 +59,10 @@ export default class VizStat extends BaseCommand {
         ...(flags.selector === undefined ? {} : { selector: flags.selector }),
         unmeshed: flags.unmeshed,
       },
-      { kube, viz: () => connectViz(kube, flags['viz-namespace']) },
+      () => {
+        const { client: kube, namespace } = connectCluster(connectionFrom(flags))
+        return { kube, namespace, viz: () => connectViz(kube, flags['viz-namespace']) }
+      },
     )
     this.#print(result, flags.output, allNamespaces)
   }

@@ -7,15 +7,18 @@ import { parseResources } from './viz-resource.ts'
 export interface VizEdgesOptions {
   /** One type. */
   words: readonly string[]
-  /** Absent for all namespaces. */
-  namespace?: string
+  /** Instead of one namespace. */
+  allNamespaces: boolean
 }
 
 /**
  * Asks who talks to whom.
  * @throws MeshError `MESH_VIZ_RESOURCE`, and those of {@link VizClient}
  */
-export async function vizEdges(options: VizEdgesOptions, viz: () => Promise<VizClient>): Promise<EdgeRow[]> {
+export async function vizEdges(
+  options: VizEdgesOptions,
+  connect: () => { namespace: string; viz: () => Promise<VizClient> },
+): Promise<EdgeRow[]> {
   const [resource, ...more] = parseResources(options.words)
   if (
     resource === undefined ||
@@ -31,8 +34,8 @@ export async function vizEdges(options: VizEdgesOptions, viz: () => Promise<VizC
     })
   }
   const { kind } = resource
-  const { namespace } = options
-  const { edges } = await (await viz()).edges({ kind, ...(namespace === undefined ? {} : { namespace }) })
+  const { namespace, viz } = connect()
+  const { edges } = await (await viz()).edges({ kind, ...(options.allNamespaces ? {} : { namespace }) })
   return edges
 }
 

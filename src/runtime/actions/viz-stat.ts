@@ -16,8 +16,8 @@ import { type NamedResource, parseResource, parseResources } from './viz-resourc
 export interface VizStatOptions {
   /** `TYPE`, `TYPE NAME…`, `TYPE/NAME…` or `all`. */
   words: readonly string[]
-  /** Absent for all namespaces. */
-  namespace?: string
+  /** Instead of one namespace. */
+  allNamespaces: boolean
   /** As Go writes durations: `1m`. */
   window: string
   to?: string
@@ -27,6 +27,14 @@ export interface VizStatOptions {
   selector?: string
   /** Keep rows without a meshed pod. */
   unmeshed: boolean
+}
+
+/** A cluster that is asked. */
+export interface VizStatCluster {
+  kube: KubeClient
+  /** The namespace that the command line means. */
+  namespace: string
+  viz: () => Promise<VizClient>
 }
 
 /** The rows of one type. */
@@ -49,11 +57,16 @@ export interface VizStatResult {
  */
 export async function vizStat(
   options: VizStatOptions,
-  clients: { kube: KubeClient; viz: () => Promise<VizClient> },
+  connect: () => VizStatCluster,
 ): Promise<VizStatResult> {
+  // What can be refused without a cluster is refused without one.
   const named = parseResources(options.words)
-  const queries = named.map((resource) => queryOf(resource, options))
-  const viz = await clients.viz()
+  const windowMs = parseWindowMs(options.window)
+  checkFlags(named, options)
+  const cluster = connect()
+  const namespace = options.allNamespaces ? undefined : cluster.namespace
+  const queries = named.map((resource) => queryOf(resource, options, windowMs, namespace))
+  const viz = await cluster.viz()
   const answers = await Promise.all(
     queries.map(async (query) => ({ query, rows: (await viz.stat(query)).rows })),
   )
@@ -63,7 +76,7 @@ export async function vizStat(
     const { kind, name } = query.target
     const shown = rows.filter((row) => isShown(row, query, options.unmeshed))
     if (shown.length === 0 && name !== undefined) {
-      await requireObject(clients.kube, query.target)
+      await requireObject(cluster.kube, query.target)
       if (rows.length > 0) notes.push(`${kind}/${name} has no meshed pod; --unmeshed shows it all the same.`)
     }
     const table = tables.get(kind) ?? { kind, rows: [] }
@@ -77,40 +90,46 @@ function isShown(row: StatRow, query: StatQuery, unmeshed: boolean): boolean {
   return row.pods === null || row.pods.meshed > 0 || unmeshed || query.from !== undefined
 }
 
-function queryOf({ kind, name }: NamedResource, options: VizStatOptions): StatQuery {
-  const { namespace } = options
-  if (options.to !== undefined && options.from !== undefined)
+function checkFlags(named: readonly NamedResource[], options: VizStatOptions): void {
+  if (options.to !== undefined && options.from !== undefined) {
     throw flagsError('--to and --from exclude each other')
-  if (kind === 'namespace' && (options.toNamespace ?? options.fromNamespace) !== undefined) {
+  }
+  const peerNamespace = options.toNamespace ?? options.fromNamespace
+  if (peerNamespace !== undefined && named.some(({ kind }) => kind === 'namespace')) {
     throw flagsError('a namespace goes with neither --to-namespace nor --from-namespace')
   }
-  if (name !== undefined && namespace === undefined && kind !== 'namespace') {
-    throw flagsError(`${kind}/${name} is in one namespace, so --all-namespaces does not go with it`)
+  const inOne = named.find(({ kind, name }) => name !== undefined && kind !== 'namespace')
+  if (options.allNamespaces && inOne !== undefined) {
+    throw flagsError(
+      `${inOne.kind}/${inOne.name} is in one namespace, so --all-namespaces does not go with it`,
+    )
   }
-  const to = peerOf('--to', options.to, options.toNamespace ?? namespace)
-  const from = peerOf('--from', options.from, options.fromNamespace ?? namespace)
-  if (from?.kind === 'service') throw flagsError('--from is a workload, a pod or a namespace, not a service')
-  return {
-    target: {
-      kind,
-      ...(namespace === undefined || kind === 'namespace' ? {} : { namespace }),
-      ...(name === undefined ? {} : { name }),
-    },
-    windowMs: parseWindowMs(options.window),
-    ...(to === undefined ? {} : { to }),
-    ...(from === undefined ? {} : { from }),
-    ...(options.selector === undefined ? {} : { selector: options.selector }),
+  if (options.to === 'all' || options.from === 'all') {
+    throw flagsError('--to and --from name one type or object, not all')
+  }
+  if (options.to !== undefined) parseResource(options.to)
+  if (options.from !== undefined && parseResource(options.from).kind === 'service') {
+    throw flagsError('--from is a workload, a pod or a namespace, not a service')
   }
 }
 
-function peerOf(
-  flag: string,
-  word: string | undefined,
+function queryOf(
+  resource: NamedResource,
+  options: VizStatOptions,
+  windowMs: number,
   namespace: string | undefined,
-): ResourceRef | undefined {
-  if (word === undefined) return undefined
-  if (word === 'all') throw flagsError(`${flag} names one type or object, not all`)
-  const { kind, name } = parseResource(word)
+): StatQuery {
+  const { to, from, selector } = options
+  return {
+    target: refOf(resource, namespace),
+    windowMs,
+    ...(to === undefined ? {} : { to: refOf(parseResource(to), options.toNamespace ?? namespace) }),
+    ...(from === undefined ? {} : { from: refOf(parseResource(from), options.fromNamespace ?? namespace) }),
+    ...(selector === undefined ? {} : { selector }),
+  }
+}
+
+function refOf({ kind, name }: NamedResource, namespace: string | undefined): ResourceRef {
   return {
     kind,
     ...(namespace === undefined || kind === 'namespace' ? {} : { namespace }),
