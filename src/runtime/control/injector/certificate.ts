@@ -1,0 +1,204 @@
+import { startInformer } from '../../kube/informer.ts'
+import { resources } from '../../kube/resources.ts'
+import { type KubeClient, KubeError, type KubeObject } from '../../kube/types.ts'
+import { parseCertificates } from '../../pki/certificate.ts'
+import { verifyChain } from '../../pki/chain.ts'
+import { parsePrivateKey } from '../../pki/keys.ts'
+import { createServingCertificate, type ServingCertificate } from '../../pki/serving-certificate.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { annotations, labels } from '../../shared/labels.ts'
+import type { Logger } from '../../shared/logger.ts'
+
+const serviceName = 'linkerd-proxy-injector'
+const secretName = 'linkerd-proxy-injector-k8s-tls'
+const webhookConfigName = 'linkerd-proxy-injector-webhook-config'
+/** Marks Secrets that the injector made: others it never writes to. */
+const ownMark = 'mesh/proxy-injector'
+const lifetimeMs = 365 * 86_400_000
+const backdateMs = 3_600_000
+const checkPeriodMs = 3_600_000
+const retryPeriodMs = 5_000
+
+interface Secret extends KubeObject {
+  type?: string
+  data?: Record<string, string>
+}
+
+interface WebhookConfiguration extends KubeObject {
+  webhooks?: {
+    name: string
+    clientConfig: { caBundle?: string; [field: string]: unknown }
+    [field: string]: unknown
+  }[]
+}
+
+export interface CertificateOptions {
+  kube: KubeClient
+  namespace: string
+  clock: Clock
+  signal: AbortSignal
+  logger: Logger
+  /** Serves with the certificate from now on. */
+  use: (certificate: ServingCertificate) => void
+}
+
+/**
+ * Looks after the webhook's certificate until the signal aborts: makes one if there is none, renews its own when a
+ * third of its life is left, and keeps the webhook configuration trusting what is served. Replicas share the Secret;
+ * who comes second takes the first one's.
+ */
+export async function keepCertificate(options: CertificateOptions): Promise<void> {
+  const { clock, signal, logger, kube, namespace } = options
+  const onError = (error: unknown) => logger.warn({ err: error }, 'watch')
+  const watching = { clock, signal, onError }
+  const secrets = startInformer<Secret>(kube, resources.secrets, {
+    ...watching,
+    namespace,
+    fieldSelector: `metadata.name=${secretName}`,
+  })
+  const configurations = startInformer<WebhookConfiguration>(kube, resources.mutatingWebhookConfigurations, {
+    ...watching,
+    fieldSelector: `metadata.name=${webhookConfigName}`,
+  })
+  let wake = () => {}
+  secrets.onChange(() => wake())
+  configurations.onChange(() => wake())
+  let inUse = ''
+  await Promise.allSettled([secrets.synced, configurations.synced])
+  while (!signal.aborted) {
+    const woken = new AbortController()
+    wake = () => woken.abort(new Error('changed'))
+    let waitMs = checkPeriodMs
+    try {
+      const certificate = await ensureCertificate(options, secrets.get(namespace, secretName))
+      // First trust, then serve: otherwise the API server would meet a certificate that it does not know.
+      await ensureTrusted(options, configurations.get(undefined, webhookConfigName), certificate)
+      if (certificate.certificatePem !== inUse) {
+        options.use(certificate)
+        inUse = certificate.certificatePem
+        logger.info('serving with a new certificate')
+      }
+    } catch (error) {
+      logger.warn({ err: error }, 'the certificate of the webhook could not be looked after')
+      waitMs = retryPeriodMs
+    }
+    await clock.sleep(waitMs, AbortSignal.any([signal, woken.signal])).catch(() => {})
+  }
+}
+
+/** The certificate to serve with. */
+async function ensureCertificate(
+  options: CertificateOptions,
+  known: Secret | undefined,
+): Promise<ServingCertificate> {
+  const { kube, namespace, clock, logger } = options
+  const present = known ?? (await kube.read<Secret>(resources.secrets, secretName, namespace))
+  const current = servingCertificateOf(present)
+  const isOwn = present?.metadata.annotations?.[annotations.createdBy] === ownMark
+  if (current !== undefined && !isRenewalDue(current, clock.nowMs())) return current
+  if (current !== undefined && !isOwn) {
+    logger.warn(
+      { secret: secretName },
+      'the certificate of the webhook nears its end, and was made by someone else',
+    )
+    return current
+  }
+  const made = createServingCertificate(serviceName, namespace, {
+    notBeforeMs: clock.nowMs() - backdateMs,
+    notAfterMs: clock.nowMs() + lifetimeMs,
+  })
+  // Replicas that have not heard yet still serve with the old one.
+  const bundle = made.authorityPem + (current === undefined ? '' : firstOf(current.authorityPem))
+  return servingCertificateOf(await store(options, present, { ...made, authorityPem: bundle })) ?? made
+}
+
+async function store(
+  { kube, namespace }: CertificateOptions,
+  present: Secret | undefined,
+  certificate: ServingCertificate,
+): Promise<Secret | undefined> {
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  const secret: Secret = {
+    metadata: {
+      name: secretName,
+      namespace,
+      ...(present?.metadata.resourceVersion === undefined
+        ? {}
+        : { resourceVersion: present.metadata.resourceVersion }),
+      annotations: { [annotations.createdBy]: ownMark },
+      labels: { [labels.controlPlaneComponent]: 'proxy-injector', [labels.controlPlaneNamespace]: namespace },
+    },
+    type: 'kubernetes.io/tls',
+    data: {
+      'tls.crt': base64(certificate.certificatePem),
+      'tls.key': base64(certificate.privateKeyPem),
+      'ca.crt': base64(certificate.authorityPem),
+    },
+  }
+  try {
+    return present === undefined
+      ? await kube.create(resources.secrets, secret)
+      : await kube.replace(resources.secrets, secret)
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.status !== 409) throw error
+    return await kube.read<Secret>(resources.secrets, secretName, namespace)
+  }
+}
+
+/** Makes the configuration trust the certificate, unless it does so already, by whatever bundle. */
+async function ensureTrusted(
+  { kube, clock, logger }: CertificateOptions,
+  configuration: WebhookConfiguration | undefined,
+  certificate: ServingCertificate,
+): Promise<void> {
+  const webhooks = configuration?.webhooks ?? []
+  if (webhooks.every(({ clientConfig }) => trusts(clientConfig.caBundle, certificate, clock.nowMs()))) return
+  const caBundle = Buffer.from(certificate.authorityPem).toString('base64')
+  const patch = {
+    // A change by someone else meanwhile must not be undone.
+    metadata: { resourceVersion: configuration?.metadata.resourceVersion },
+    webhooks: webhooks.map((webhook) => ({
+      ...webhook,
+      clientConfig: { ...webhook.clientConfig, caBundle },
+    })),
+  }
+  await kube.mergePatch(resources.mutatingWebhookConfigurations, webhookConfigName, patch)
+  logger.info(
+    { configuration: webhookConfigName },
+    'wrote the bundle that the API server verifies the webhook by',
+  )
+}
+
+function trusts(caBundle: string | undefined, certificate: ServingCertificate, nowMs: number): boolean {
+  if (caBundle === undefined || caBundle === '') return false
+  try {
+    const anchors = parseCertificates(Buffer.from(caBundle, 'base64').toString('utf8'))
+    verifyChain(parseCertificates(certificate.certificatePem), anchors, nowMs)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What a Secret holds, if it can be served with. */
+function servingCertificateOf(secret: Secret | undefined): ServingCertificate | undefined {
+  const field = (name: string) => Buffer.from(secret?.data?.[name] ?? '', 'base64').toString('utf8')
+  const [certificatePem, privateKeyPem] = [field('tls.crt'), field('tls.key')]
+  try {
+    const chain = parseCertificates(certificatePem)
+    if (chain[0]?.belongsTo(parsePrivateKey(privateKeyPem)) !== true) return undefined
+    // Without an authority beside it the certificate vouches for itself.
+    return { certificatePem, privateKeyPem, authorityPem: field('ca.crt') || (chain.at(-1)?.toPem() ?? '') }
+  } catch {
+    return undefined
+  }
+}
+
+function isRenewalDue(certificate: ServingCertificate, nowMs: number): boolean {
+  const [leaf] = parseCertificates(certificate.certificatePem)
+  return leaf === undefined || leaf.notAfterMs - nowMs < (leaf.notAfterMs - leaf.notBeforeMs) / 3
+}
+
+function firstOf(bundlePem: string): string {
+  return parseCertificates(bundlePem)[0]?.toPem() ?? ''
+}
