@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { Admission } from './admission/admission.ts'
 import { serviceAccountPlugin } from './admission/service-account.ts'
+import type { Dial } from './admission/webhook-call.ts'
+import { Webhooks } from './admission/webhooks.ts'
 import { ServiceAllocator } from './allocation.ts'
 import { aggregateClusterRoles } from './auth/aggregation.ts'
 import { authenticate } from './auth/authenticate.ts'
@@ -11,6 +14,8 @@ import { Authorizer } from './auth/rbac.ts'
 import { ServiceAccountTokens } from './auth/tokens.ts'
 import { createBootstrapObjects } from './bootstrap/objects.ts'
 import { InProcessClient } from './client.ts'
+import { CustomResources } from './crd/custom-resources.ts'
+import { customResourceDefinitionKind } from './crd/definition-kind.ts'
 import { GarbageCollector } from './garbage-collector.ts'
 import type { HandlerContext } from './http/context.ts'
 import { answerNode } from './http/node-adapter.ts'
@@ -26,7 +31,11 @@ import type { ApiCore } from './verbs/operation.ts'
 const defaultMinorVersion = 32
 const defaultServiceRange = '10.96.0.0/16'
 
-function createCore(options: ApiServerOptions, clock: Clock): { core: ApiCore; allocator: ServiceAllocator } {
+function createCore(
+  options: ApiServerOptions,
+  clock: Clock,
+  dial: Dial,
+): { core: ApiCore; allocator: ServiceAllocator } {
   const logger = options.logger ?? createLogger('apiserver', 'warn')
   const store = new Store({ clock })
   const allocator = new ServiceAllocator(store, options.serviceRange ?? defaultServiceRange)
@@ -35,9 +44,19 @@ function createCore(options: ApiServerOptions, clock: Clock): { core: ApiCore; a
     allocateClusterIp: allocator.clusterIp.bind(allocator),
     allocateNodePort: allocator.nodePort.bind(allocator),
   }
-  const registry = new Registry(builtinKinds)
-  const admission = new Admission([serviceAccountPlugin(store)])
+  const registry = new Registry([...builtinKinds, customResourceDefinitionKind])
+  const webhooks = new Webhooks({ store, registry, dial, logger })
+  const admission = new Admission([serviceAccountPlugin(store), webhooks])
   return { core: { store, registry, admission, strategyEnv, clock, logger }, allocator }
+}
+
+/** Before a node agent has registered: whatever this process can reach. */
+function dialDirectly(host: string, port: number): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port })
+    socket.once('connect', () => resolve(socket))
+    socket.once('error', reject)
+  })
 }
 
 function noNode(): NodeHooks {
@@ -47,10 +66,11 @@ function noNode(): NodeHooks {
 /** An embedded Kubernetes API server, in memory, complete when the promise resolves. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const clock = options.clock ?? systemClock
-  const { core, allocator } = createCore(options, clock)
+  let hooks: NodeHooks | undefined
+  const dial: Dial = (host, port) => (hooks ? hooks.dialPod(host, port) : dialDirectly(host, port))
+  const { core, allocator } = createCore(options, clock, dial)
   const { store, logger } = core
   const tokens = new ServiceAccountTokens(store, clock, options.serviceAccountKey)
-  let hooks: NodeHooks | undefined
   const context: HandlerContext = {
     core,
     authorizer: new Authorizer(store),
@@ -60,10 +80,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
   const client = new InProcessClient(context)
   const collector = new GarbageCollector(store, logger)
+  const customResources = new CustomResources(core)
   const stops = [
     aggregateClusterRoles(store),
     furnishNamespaces(store, client, options.clusterCa, logger),
     () => collector.close(),
+    () => customResources.close(),
   ]
   await createBootstrapObjects(client, allocator.apiServerIp, options.apiEndpoints ?? [])
 
