@@ -33,7 +33,7 @@ export class PodNetwork {
     const { node, nodeIpv6, apiService, dnsService, gateway } = addresses
     const own = [node, apiService, dnsService, gateway]
     const lines = ['link set lo up', ...own.map((address) => `addr add ${address}/32 dev lo`)]
-    if (this.#hasIpv6) lines.push(`-6 addr add ${nodeIpv6}/128 dev lo nodad`)
+    if (this.#hasIpv6) lines.push(`addr add ${nodeIpv6}/128 dev lo nodad`)
     await this.#ipBatch(lines)
     const settings = ['ipv4/ip_forward=1', 'ipv4/conf/all/rp_filter=0', 'ipv4/conf/default/rp_filter=0']
     if (this.#hasIpv6) settings.push('ipv6/conf/all/forwarding=1')
@@ -70,7 +70,7 @@ export class PodNetwork {
       `netns add ${pod.netns}`,
       `link add ${name} address ${nodeMac} type veth peer name eth0 address ${pod.mac} netns ${pod.netns}`,
     ]
-    if (this.#hasIpv6) lines.push(`-6 addr add ${addresses.gatewayIpv6}/64 dev ${name} nodad`)
+    if (this.#hasIpv6) lines.push(`addr add ${addresses.gatewayIpv6}/64 dev ${name} nodad`)
     lines.push(
       `link set ${name} up`,
       `neigh replace ${pod.ipv4} lladdr ${pod.mac} dev ${name} nud permanent`,
@@ -78,8 +78,8 @@ export class PodNetwork {
     )
     if (this.#hasIpv6) {
       lines.push(
-        `-6 neigh replace ${pod.ipv6} lladdr ${pod.mac} dev ${name} nud permanent`,
-        `-6 route replace ${pod.ipv6}/128 dev ${name} src ${addresses.nodeIpv6}`,
+        `neigh replace ${pod.ipv6} lladdr ${pod.mac} dev ${name} nud permanent`,
+        `route replace ${pod.ipv6}/128 dev ${name} src ${addresses.nodeIpv6}`,
       )
     }
     return lines
@@ -88,7 +88,7 @@ export class PodNetwork {
   #podEnd(pod: PodLink): string[] {
     const { gateway, gatewayIpv6 } = addresses
     const lines = ['link set lo up', `addr add ${pod.ipv4}/32 dev eth0`]
-    if (this.#hasIpv6) lines.push(`-6 addr add ${pod.ipv6}/128 dev eth0 nodad`)
+    if (this.#hasIpv6) lines.push(`addr add ${pod.ipv6}/128 dev eth0 nodad`)
     lines.push(
       'link set eth0 up',
       `neigh replace ${gateway} lladdr ${nodeMac} dev eth0 nud permanent`,
@@ -97,8 +97,8 @@ export class PodNetwork {
     )
     if (this.#hasIpv6) {
       lines.push(
-        `-6 neigh replace ${gatewayIpv6} lladdr ${nodeMac} dev eth0 nud permanent`,
-        `-6 route add default via ${gatewayIpv6} dev eth0`,
+        `neigh replace ${gatewayIpv6} lladdr ${nodeMac} dev eth0 nud permanent`,
+        `route add default via ${gatewayIpv6} dev eth0`,
       )
     }
     return lines

@@ -1,10 +1,10 @@
 import { resources } from '../../../kube/resources.ts'
-import type { KubeObject } from '../../../kube/types.ts'
 import { labelsMatch } from '../../apiserver/selectors.ts'
 import { type Cluster, keyOf, splitKey, unlessGone } from '../../cluster.ts'
-import type { Pod, PodTemplate, ReplicaSet } from '../../objects.ts'
+import type { Pod, ReplicaSet } from '../../objects.ts'
 import { KeyedQueue } from '../../queue.ts'
 import { controllerOf, controllerReference, isControlledBy, selectorText } from '../owners.ts'
+import { podFrom } from '../pod-template.ts'
 import { planReplicaSet } from './reconcile.ts'
 
 /** Keeps the number of pods of each ReplicaSet. */
@@ -62,28 +62,5 @@ async function adoptOrphans(cluster: Cluster, set: ReplicaSet, pods: Pod[]): Pro
 
 async function createPod(cluster: Cluster, set: ReplicaSet): Promise<void> {
   const owner = controllerReference(set, 'apps/v1', 'ReplicaSet')
-  await cluster.client.create(resources.pods, podFrom(set.spec.template, set, [owner]))
-}
-
-/** A pod to be created from a template. The API server completes its name. */
-export function podFrom(
-  template: PodTemplate,
-  owner: KubeObject,
-  ownerReferences: ReturnType<typeof controllerReference>[],
-): Pod {
-  const { labels = {}, annotations = {}, finalizers } = template.metadata ?? {}
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name: '',
-      generateName: `${owner.metadata.name}-`,
-      namespace: owner.metadata.namespace ?? 'default',
-      labels: { ...labels },
-      annotations: { ...annotations },
-      ...(finalizers === undefined ? {} : { finalizers }),
-      ownerReferences,
-    },
-    spec: structuredClone(template.spec),
-  }
+  await cluster.client.create(resources.pods, podFrom(set.spec.template, set, owner))
 }
