@@ -6,6 +6,7 @@ mod support;
 mod control_plane;
 mod discovery;
 mod hostile;
+mod http_forms;
 mod identity;
 mod lifecycle;
 mod meshed;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -48,6 +49,7 @@ impl Seen {
 /// - `/echo` answers with the body of the request, as it comes
 /// - `/status/503` answers with that status
 /// - `/slow/100` answers after that many milliseconds
+/// - `/upgrade` switches to a protocol named `echo`, which sends every byte back
 /// - any other path answers with the server's name
 pub struct HttpApp {
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -91,6 +93,9 @@ impl HttpApp {
 
 async fn respond(name: &str, request: Request<Incoming>) -> Response<ResponseBody> {
     let path = request.uri().path().to_owned();
+    if path == "/upgrade" {
+        return switch_to_echo(request);
+    }
     let mut status = StatusCode::OK;
     if path == "/echo" {
         let mut response = Response::new(request.into_body().boxed_unsync());
@@ -114,6 +119,25 @@ async fn respond(name: &str, request: Request<Incoming>) -> Response<ResponseBod
     Response::builder()
         .status(status)
         .header("x-app", name)
+        .body(body.boxed_unsync())
+        .expect("a response")
+}
+
+/// Answers 101 and sends back what comes after it (RFC 9110 §7.8).
+fn switch_to_echo(request: Request<Incoming>) -> Response<ResponseBody> {
+    tokio::spawn(async move {
+        if let Ok(upgraded) = hyper::upgrade::on(request).await {
+            let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+            if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
+                let _ = writer.shutdown().await;
+            }
+        }
+    });
+    let body = Full::new(Bytes::new()).map_err(|never| match never {});
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header("connection", "upgrade")
+        .header("upgrade", "echo")
         .body(body.boxed_unsync())
         .expect("a response")
 }
