@@ -71,8 +71,10 @@ const stubDevtools: EsbuildPlugin = {
   },
 }
 
+/** Bundles, then removes what an earlier build left: a program that runs meanwhile finds its files until then. */
 async function bundle(): Promise<void> {
-  await build({
+  const { metafile } = await build({
+    metafile: true,
     absWorkingDir: root,
     entryPoints: entryPoints(),
     outdir: dist,
@@ -101,6 +103,10 @@ async function bundle(): Promise<void> {
       ].join('\n'),
     },
   })
+  const made = new Set(Object.keys(metafile.outputs).map((file) => join(root, file)))
+  for (const folder of ['chunks', 'commands']) {
+    for (const file of filesIn(join(dist, folder), /\.js$/)) if (!made.has(file)) rmSync(file)
+  }
 }
 
 /** The list of commands and flags that oclif would otherwise find by importing every command. */
@@ -114,6 +120,7 @@ async function writeManifest(): Promise<void> {
 /** Help as files, so that asking for it imports nothing. */
 async function writeHelp(): Promise<void> {
   const config = await loadConfig({ packageRoot: root, from: 'dist' })
+  rmSync(join(dist, 'help'), { recursive: true, force: true })
   const lines: string[] = []
   class FileHelp extends Help {
     protected override log(...words: string[]): void {

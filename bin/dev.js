@@ -4,5 +4,6 @@ import { register } from 'tsx/esm/api'
 
 register()
 const { runCli } = await import('../src/runtime/cli/main.ts')
+// oxlint-disable-next-line typescript/no-unsafe-argument -- a JavaScript file has no types
 await runCli(process.argv.slice(2), { packageRoot: new URL('..', import.meta.url).pathname, from: 'src' })
 process.stdout.write('', () => process.stderr.write('', () => process.exit()))

@@ -2,6 +2,7 @@
 // The production entry. Version and help are answered from files that the build wrote: nothing is imported for them.
 import { readFileSync } from 'node:fs'
 
+/** @type {string[]} */
 const argv = process.argv.slice(2)
 const dist = new URL('../dist/', import.meta.url)
 
@@ -22,7 +23,7 @@ function preparedAnswer() {
   const words = argv.filter(
     (word, index) => !(index === 0 && word === 'help') && word !== '--help' && word !== '-h',
   )
-  if (!words.every((word) => /^[a-z][a-z0-9-]*$/.test(word))) return undefined
+  if (!words.every((word) => /^[a-z][a-z0-9-]*$/.test(`${word}`))) return undefined
   return textOf(new URL(`help/${words.join('/') || 'mesh'}.txt`, dist))
 }
 

@@ -149,7 +149,7 @@ export function writeManifests(documents: readonly ManifestDocument[], format: '
     .map((document) => {
       document.directives.docStart = null
       document.directives.docEnd = false
-      return `${document.toString({ lineWidth: 0, directives: false }).trimEnd()}\n---\n`
+      return `${document.toString({ lineWidth: 0, directives: false, flowCollectionPadding: false }).trimEnd()}\n---\n`
     })
     .join('')
 }

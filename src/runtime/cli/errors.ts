@@ -7,7 +7,6 @@ interface ParserError extends Error {
   parse?: unknown
   flags?: unknown
   args?: unknown
-  failed?: { reason?: string; status?: string }[]
   oclif?: unknown
 }
 
@@ -92,12 +91,14 @@ function fromParser(
       next: [help],
     })
   }
-  if (Array.isArray(error.failed)) {
-    const reasons = error.failed.flatMap((failure) => failure.reason ?? [])
+  if (kind === 'FailedFlagValidationError') {
+    // One line for each flag of the pair; the first says it all.
+    const [, line = ''] = message.split('\n')
+    const missing = /^Missing required flag (\S+)/.exec(line.trim())
     return new MeshError({
       ...base,
-      code: 'MESH_USAGE_FLAGS',
-      message: reasons.join('; ') || message,
+      code: missing === null ? 'MESH_USAGE_FLAGS' : 'MESH_USAGE_MISSING_ARGUMENT',
+      message: missing === null ? line.trim().replace(/=true\b/g, '') : `--${missing[1]} must be given`,
       next: [help],
     })
   }

@@ -24,8 +24,11 @@ export interface CliSource {
 export async function runCli(argv: string[], source: CliSource): Promise<void> {
   try {
     const config = await loadConfig(source)
-    refuseUnknownCommand(argv, config)
-    await run(argv, config)
+    const found = findCommand(argv, config)
+    // oclif takes care of help, and of topics, which show their help.
+    if (found === undefined || asksForHelp(found.rest))
+      await run(found === undefined ? argv : helpOf(found.id), config)
+    else await config.runCommand(found.id, found.rest)
   } catch (thrown) {
     showError(thrown, argv)
   }
@@ -45,23 +48,33 @@ export async function loadConfig(source: CliSource): Promise<Config> {
   return config
 }
 
-/** A mistyped command gets the nearest name, not a list of everything. */
-function refuseUnknownCommand(argv: readonly string[], config: Config): void {
-  const words: string[] = []
-  for (const word of argv) {
-    if (word.startsWith('-')) break
-    words.push(word)
-  }
-  const first = words[0]
-  if (first === undefined || first === 'help') return
+/**
+ * The command that the leading words name; none for help, a topic alone, or flags alone. The longest name wins, and
+ * what follows it are arguments.
+ * @throws MeshError `MESH_USAGE_UNKNOWN_COMMAND` with the nearest name
+ */
+function findCommand(argv: readonly string[], config: Config): { id: string; rest: string[] } | undefined {
+  const end = argv.findIndex((word) => word.startsWith('-'))
+  const words = end === -1 ? argv : argv.slice(0, end)
+  const [first] = words
+  if (first === undefined || first === 'help') return undefined
   for (let count = words.length; count > 0; count--) {
     const id = words.slice(0, count).join(':')
-    if (config.findCommand(id) !== undefined) return
+    if (config.findCommand(id) !== undefined) return { id, rest: argv.slice(count) }
     if (config.findTopic(id) === undefined) continue
-    if (count === words.length) return
+    if (count === words.length) return undefined
     throw unknownCommand(words.slice(0, count + 1).join(' '), commandNames(config))
   }
   throw unknownCommand(first, commandNames(config))
+}
+
+function asksForHelp(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return (end === -1 ? words : words.slice(0, end)).includes('--help')
+}
+
+function helpOf(id: string): string[] {
+  return [...id.split(':'), '--help']
 }
 
 function commandNames(config: Config): string[] {
