@@ -27,9 +27,19 @@ export function verbOf(request: ApiRequest, path: ResourcePath): string {
   }
 }
 
+/**
+ * The one object that a list or watch can bring, if its field selector allows one only: a rule with `resourceNames`
+ * then covers it. Source: "Restricting access by name", https://kubernetes.io/docs/reference/access-authn-authz/rbac/
+ */
+function selectedName(request: ApiRequest): string | undefined {
+  const selector = request.query.get('fieldSelector') ?? ''
+  return /^metadata\.name==?([^,]+)$/.exec(selector)?.[1]
+}
+
 /** What a request for objects wants to do. */
 export function resourceAttributes(request: ApiRequest, path: ResourcePath): Attributes {
-  const { group, plural, namespace, subresource, name } = path
+  const { group, plural, namespace, subresource } = path
+  const name = path.name ?? (request.method === 'GET' ? selectedName(request) : undefined)
   return {
     user: request.user,
     verb: verbOf(request, path),
