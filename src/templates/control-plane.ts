@@ -3,7 +3,7 @@ import { controlPlaneProxyContext } from './context.ts'
 import { type RenderedObject, renderFolder } from './render.ts'
 import { containerResources, renderProxy } from './render-proxy.ts'
 import { yamlText } from './to-yaml.ts'
-import type { Values } from './values.ts'
+import { defaultValues, differencesFrom, type Values } from './values.ts'
 
 /** What made an object; the annotation `linkerd.io/created-by`. */
 export const createdBy = `mesh/cli ${meshVersion}`
@@ -15,6 +15,8 @@ function templateContext(values: Values): object {
     createdBy,
     version: meshVersion,
     valuesYaml: yamlText(values),
+    // What an upgrade starts from: values that were not chosen follow the defaults of the new version.
+    overridesYaml: yamlText(differencesFrom(defaultValues, values)),
     clusterRoles: {
       identity: `linkerd-${values.namespace}-identity`,
       destination: `linkerd-${values.namespace}-destination`,
@@ -28,6 +30,8 @@ function templateContext(values: Values): object {
       trustDomain: `--identity-trust-domain=${values.identityTrustDomain}`,
       clusterNetworks: `--cluster-networks=${values.clusterNetworks}`,
       logLevel: `--log-level=${values.controllerLogLevel}`,
+      issuanceLifetime: `--identity-issuance-lifetime=${values.identity.issuanceLifetime}`,
+      clockSkewAllowance: `--identity-clock-skew-allowance=${values.identity.clockSkewAllowance}`,
       opaquePorts: `--default-opaque-ports=${values.proxy.opaquePorts}`,
       skipInboundPorts: `--default-skip-inbound-ports=${values.proxy.skipInboundPorts}`,
       defaultInboundPolicy: `--default-inbound-policy=${values.proxy.defaultInboundPolicy}`,

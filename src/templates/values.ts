@@ -109,3 +109,18 @@ export const defaultValues: Values = {
     resources: { cpu: { request: '', limit: '' }, memory: { request: '', limit: '' } },
   },
 }
+
+/** The part of a tree of values that is not as in the defaults; empty when all of it is. */
+export function differencesFrom(defaults: object, values: object): Record<string, unknown> {
+  const differences: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(values)) {
+    const standard: unknown = (defaults as Record<string, unknown>)[key]
+    if (typeof value === 'object' && value !== null && typeof standard === 'object' && standard !== null) {
+      const below = differencesFrom(standard, value)
+      if (Object.keys(below).length > 0) differences[key] = below
+    } else if (value !== standard) {
+      differences[key] = value
+    }
+  }
+  return differences
+}
