@@ -1,5 +1,6 @@
 import type { KubeConnection } from '../../src/runtime/kube/client.ts'
 import {
+  type CollectOptions,
   KubeError,
   type KubeList,
   type KubeObject,
@@ -82,10 +83,14 @@ export class FakeKube implements KubeConnection {
     return structuredClone(found as T | undefined)
   }
 
-  async list<T extends KubeObject>(resource: Resource, options: ListOptions = {}): Promise<KubeList<T>> {
+  async list<T extends KubeObject>(
+    resource: Resource,
+    options: CollectOptions<T> = {},
+  ): Promise<KubeList<T>> {
     this.#enter('list', resource)
     const items = this.all<T>(resource).filter((object) => isSelected(object, options))
-    return { items, resourceVersion: String(this.#version) }
+    const { transform = (object: T) => object } = options
+    return { items: items.map((object) => transform(object)), resourceVersion: String(this.#version) }
   }
 
   async create<T extends KubeObject>(resource: Resource, object: T, options: WriteOptions = {}): Promise<T> {

@@ -7,6 +7,7 @@ import { type ContextOptions, type KubeContext, loadContext } from './kubeconfig
 import { pathOf } from './resources.ts'
 import { createTransport, readBody, type Transport, transportError } from './transport.ts'
 import {
+  type CollectOptions,
   type KubeClient,
   KubeError,
   type KubeList,
@@ -101,7 +102,10 @@ class HttpKubeClient implements KubeConnection {
     }
   }
 
-  async list<T extends KubeObject>(resource: Resource, options: ListOptions = {}): Promise<KubeList<T>> {
+  async list<T extends KubeObject>(
+    resource: Resource,
+    options: CollectOptions<T> = {},
+  ): Promise<KubeList<T>> {
     const items: T[] = []
     let pageToken = ''
     for (;;) {
@@ -113,7 +117,10 @@ class HttpKubeClient implements KubeConnection {
         items: T[] | null
         metadata: { resourceVersion?: string; continue?: string }
       }>('GET', path)
-      for (const item of page.items ?? []) items.push(withKind(item, resource))
+      for (const item of page.items ?? []) {
+        const object = withKind(item, resource)
+        items.push(options.transform?.(object) ?? object)
+      }
       pageToken = page.metadata.continue ?? ''
       if (pageToken === '') return { items, resourceVersion: page.metadata.resourceVersion ?? '' }
     }

@@ -74,6 +74,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   readonly #namespaces = new Map<string, Map<string, T>>()
   readonly #listeners = new Set<(change: InformerChange<T>) => void>()
   #markSynced: () => void = () => {}
+  readonly #shrunk = new WeakSet<T>()
   #failures = 0
 
   constructor(client: ListWatch, resource: Resource, options: InformerOptions<T>) {
@@ -137,6 +138,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
         ...(namespace === undefined ? {} : { namespace }),
         ...(labelSelector === undefined ? {} : { labelSelector }),
         ...(fieldSelector === undefined ? {} : { fieldSelector }),
+        transform: (object) => this.#shrink(object),
       })
       this.#replaceAll(items)
       this.#heard()
@@ -266,8 +268,12 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   }
 
   #shrink(object: T): T {
+    // A client that shrinks page by page has done it already.
+    if (this.#shrunk.has(object)) return object
     delete (object.metadata as { managedFields?: unknown }).managedFields
-    return this.#options.transform?.(object) ?? object
+    const small = this.#options.transform?.(object) ?? object
+    this.#shrunk.add(small)
+    return small
   }
 
   #tell(change: InformerChange<T>): void {

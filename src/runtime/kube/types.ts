@@ -51,6 +51,11 @@ export interface ListOptions {
   fieldSelector?: string
 }
 
+export interface CollectOptions<T> extends ListOptions {
+  /** Makes each object smaller as soon as its page was read, so that a large list never stands in memory whole. */
+  transform?: (object: T) => T
+}
+
 export interface WriteOptions {
   fieldManager?: string
   /** Ask the server to check and answer without storing. */
@@ -79,7 +84,7 @@ export interface KubeClient {
   /** Namespace of the current context, or `default`. */
   readonly defaultNamespace: string
   read<T extends KubeObject>(resource: Resource, name: string, namespace?: string): Promise<T | undefined>
-  list<T extends KubeObject>(resource: Resource, options?: ListOptions): Promise<KubeList<T>>
+  list<T extends KubeObject>(resource: Resource, options?: CollectOptions<T>): Promise<KubeList<T>>
   create<T extends KubeObject>(resource: Resource, object: T, options?: WriteOptions): Promise<T>
   replace<T extends KubeObject>(resource: Resource, object: T, options?: WriteOptions): Promise<T>
   /** JSON merge patch, RFC 7396. */

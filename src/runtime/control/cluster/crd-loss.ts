@@ -1,10 +1,10 @@
 import type { ListWatch } from '../../kube/informer.ts'
 import { resources } from '../../kube/resources.ts'
 import {
+  type CollectOptions,
   type KubeClient,
   KubeError,
   type KubeObject,
-  type ListOptions,
   type Resource,
 } from '../../kube/types.ts'
 
@@ -16,7 +16,7 @@ import {
  */
 export function keepKnownKinds(kube: KubeClient): ListWatch {
   const known = new Set<string>()
-  const list = async <T extends KubeObject>(resource: Resource, options?: ListOptions) => {
+  const list = async <T extends KubeObject>(resource: Resource, options?: CollectOptions<T>) => {
     try {
       const listed = await kube.list<T>(resource, options)
       known.add(resource.plural)

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { Destination } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
 import { InboundServerPolicies } from '../../proto/gen/io/linkerd/proxy/inbound_pb.js'
@@ -59,6 +60,8 @@ export interface DestinationServers {
 
 /** Serves discovery and policy until the signal aborts. */
 export async function run(deps: ControllerDeps): Promise<void> {
+  // Each watch and each stream listens to it.
+  setMaxListeners(0, deps.signal)
   const { discovery, policy } = await startServers(deps)
   deps.logger.info({ discovery: discovery.address, policy: policy.address }, 'serving')
   await untilAborted(deps.signal)
