@@ -59,9 +59,11 @@ async function review(
   admit: (request: AdmissionRequest) => Promise<AdmissionAnswer>,
 ): Promise<void> {
   if (request.method !== 'POST') return reply(response, 405, 'only POST\n')
+  const { socket } = request
   const body = await readBody(request)
   if (body === undefined) {
-    response.setHeader('connection', 'close')
+    // The rest of the body is not wanted; without this the connection would stay open for it.
+    response.on('finish', () => socket.destroySoon())
     return reply(response, 413, `a review of more than ${maxBodyBytes} bytes\n`)
   }
   const parsed = parseReview(body)
@@ -75,15 +77,20 @@ async function review(
   reply(response, 200, JSON.stringify(review), 'application/json')
 }
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > maxBodyBytes) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+/** The whole body; undefined when it is too large. The message is not destroyed then, so that it can be answered. */
+function readBody(request: IncomingMessage): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= maxBodyBytes) chunks.push(chunk)
+      else resolve(undefined)
+    })
+    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+    request.on('error', reject)
+    request.on('close', () => reject(new Error('the connection was closed')))
+  })
 }
 
 function parseReview(body: string): { apiVersion: string; request: AdmissionRequest } | string {
