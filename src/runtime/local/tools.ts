@@ -6,6 +6,7 @@ import { MeshError } from '../shared/errors.ts'
 /** The programs of the machine that the local cluster is made with, and the Debian packages they come from. */
 const packagesOfTools = {
   env: 'coreutils',
+  hostname: 'hostname',
   ip: 'iproute2',
   mount: 'mount',
   nft: 'nftables',

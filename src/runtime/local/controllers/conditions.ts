@@ -8,11 +8,13 @@ export function findCondition(conditions: Condition[] | undefined, type: string)
 /**
  * Sets one condition in a list. The time of the last transition stays when the status does not change.
  * @param now RFC 3339
+ * @param times more fields of a condition that changes
  */
 export function withCondition(
   conditions: Condition[] | undefined,
   next: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>,
   now: string,
+  times: Pick<Condition, 'lastUpdateTime'> = {},
 ): Condition[] {
   const before = findCondition(conditions, next.type)
   const isSame =
@@ -20,7 +22,7 @@ export function withCondition(
   if (isSame) return conditions ?? []
   const lastTransitionTime = before?.status === next.status ? (before.lastTransitionTime ?? now) : now
   const others = (conditions ?? []).filter((condition) => condition.type !== next.type)
-  return [...others, { ...next, lastUpdateTime: now, lastTransitionTime }]
+  return [...others, { ...next, ...times, lastTransitionTime }]
 }
 
 export function isReady(pod: Pod): boolean {

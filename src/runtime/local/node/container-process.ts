@@ -37,7 +37,7 @@ exec 4>&2 2>&3
 set -e
 hostname=$1 table=$2 root=$3 readonly=$4 folder=$5
 shift 5
-printf %s "$hostname" > /proc/sys/kernel/hostname
+"$HOSTNAME_TOOL" "$hostname"
 "$MOUNT" -a -T "$table"
 cd "$root"
 "$PIVOT_ROOT" . .
@@ -76,7 +76,8 @@ export class ContainerProcess {
     attach: (stdout: Readable, stderr: Readable) => void,
   ): Promise<ContainerProcess> {
     const [program, ...args] = commandLine(plan, tools)
-    const env = { MOUNT: tools.mount, PIVOT_ROOT: tools.pivot_root, UMOUNT: tools.umount }
+    const { mount: MOUNT, pivot_root: PIVOT_ROOT, umount: UMOUNT, hostname: HOSTNAME_TOOL } = tools
+    const env = { MOUNT, PIVOT_ROOT, UMOUNT, HOSTNAME_TOOL }
     const stdio = ['ignore', 'pipe', 'pipe', 'pipe'] as const
     const outer = spawn(program ?? '', args, { stdio: [...stdio], env, cwd: '/', detached: true })
     attach(outer.stdio[1] as Readable, outer.stdio[2] as Readable)

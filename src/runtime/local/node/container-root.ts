@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
+  rmSync,
   type Stats,
   statSync,
   symlinkSync,
@@ -19,6 +20,8 @@ export interface BindMount {
   /** Absolute path in the container. */
   target: string
   readOnly: boolean
+  /** Make it reachable for every user, also when a folder above it is closed to others. */
+  isOpenToAll?: boolean
 }
 
 /** The container's own files in `/etc`. */
@@ -116,7 +119,8 @@ class RootLayout {
   #addEtc(etc: EtcFiles): void {
     const own = new Set(Object.keys(etc))
     this.#linkEntries(join(this.#host.folder, 'etc'), this.#at('/etc'), own)
-    for (const [name, text] of Object.entries(etc)) writeFileSync(this.#at(`/etc/${name}`), text)
+    for (const [name, text] of Object.entries<string>({ ...etc }))
+      writeFileSync(this.#at(`/etc/${name}`), text)
   }
 
   /**
@@ -127,12 +131,13 @@ class RootLayout {
     let before: number
     do {
       before = this.#shadows
-      for (const { source, target } of mounts) this.#locate(target, kindOf(source))
+      for (const mount of mounts) this.#locate(mount)
     } while (this.#shadows > before)
   }
 
-  bind({ source, target, readOnly }: BindMount): void {
-    const { path } = this.#locate(target, kindOf(source))
+  bind(mount: BindMount): void {
+    const { source, readOnly } = mount
+    const { path } = this.#locate(mount)
     // Recursive, because a host path may hold other mounts.
     const options = readOnly ? 'rbind,ro' : 'rbind'
     this.#mount({ source, target: path, type: 'none', options })
@@ -144,31 +149,40 @@ class RootLayout {
   }
 
   /** Follows a path as the container will, through mounts and links, and makes what is missing. */
-  #locate(path: string, kind: 'folder' | 'file'): { path: string; place: Place } {
-    let pending = resolve(path).split('/').filter(Boolean)
+  #locate({ source, target: mountPoint, isOpenToAll }: BindMount): { path: string; place: Place } {
+    const kind = kindOf(source)
+    let pending = resolve(mountPoint).split('/').filter(Boolean)
     let here = '/'
     let place: Place = { real: this.#root, isOwn: true }
     for (let links = 0; pending.length > 0; ) {
       const [name = '', ...rest] = pending
       const next = join(here, name)
+      const entry = join(place.real, name)
       const mounted = this.#mounted.get(next)
-      const stats = mounted === undefined ? statsOf(join(place.real, name)) : undefined
+      if (isOpenToAll && place.isOwn && mounted === undefined) this.#expandLink(entry, rest.length === 0)
+      const stats = mounted === undefined ? statsOf(entry) : undefined
       if (stats?.isSymbolicLink() && links++ < maxLinks) {
-        const target = resolve(here, readlinkSync(join(place.real, name)))
-        pending = [...target.split('/').filter(Boolean), ...rest]
+        pending = [...resolve(here, readlinkSync(entry)).split('/').filter(Boolean), ...rest]
         here = '/'
         place = { real: this.#root, isOwn: true }
         continue
       }
       if (mounted === undefined && stats === undefined) {
-        if (!place.isOwn) place = this.#shadow(here, place)
-        makeEntry(join(place.real, name), rest.length === 0 ? kind : 'folder')
+        place = this.#withEntry(here, place, name, rest.length === 0 ? kind : 'folder')
       }
       place = mounted ?? { real: join(place.real, name), isOwn: place.isOwn }
+      if (isOpenToAll) place = this.#opened(next, place)
       here = next
       pending = rest
     }
     return { path: here, place }
+  }
+
+  /** Makes an entry in a folder, which must be an own one for that. */
+  #withEntry(path: string, place: Place, name: string, kind: 'folder' | 'file'): Place {
+    const own = place.isOwn ? place : this.#shadow(path, place)
+    makeEntry(join(own.real, name), kind)
+    return own
   }
 
   /** Replaces a folder of the machine by one of links to its entries. */
@@ -181,6 +195,23 @@ class RootLayout {
     const shadow = { real, isOwn: true }
     this.#mounted.set(path, shadow)
     return shadow
+  }
+
+  #opened(path: string, place: Place): Place {
+    return !place.isOwn && isClosed(place.real) ? this.#shadow(path, place) : place
+  }
+
+  /** Replaces a link of ours by what it leads to: a folder of links, or an empty entry to mount on. */
+  #expandLink(link: string, isLast: boolean): void {
+    if (!statsOf(link)?.isSymbolicLink()) return
+    const target = readlinkSync(link)
+    if (!target.startsWith(`${hostFolder}/`)) return
+    const real = join(this.#host.folder, target.slice(hostFolder.length))
+    const stats = statsOf(real)
+    rmSync(link)
+    if (stats?.isSymbolicLink()) symlinkSync(readlinkSync(real), link)
+    else makeEntry(link, stats?.isDirectory() ? 'folder' : 'file')
+    if (stats?.isDirectory() && !isLast) this.#linkEntries(real, link, new Set())
   }
 
   #forgetBelow(path: string): void {
@@ -215,6 +246,12 @@ class RootLayout {
 
 function kindOf(source: string): 'folder' | 'file' {
   return statSync(source).isDirectory() ? 'folder' : 'file'
+}
+
+/** Whether others than the owner and its group cannot go through a folder. */
+function isClosed(path: string): boolean {
+  const stats = statsOf(path)
+  return stats?.isDirectory() === true && (stats.mode & 0o001) === 0
 }
 
 function makeEntry(path: string, kind: 'folder' | 'file'): void {

@@ -3,15 +3,17 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../shared/errors.ts'
 import { timestamp } from '../cluster.ts'
-import type { Container, ContainerStateStatus, LifecycleHandler, Probe } from '../objects.ts'
+import type { Container, ContainerStateStatus, Probe } from '../objects.ts'
 import { ContainerLog } from './container-log.ts'
 import { ContainerProcess, execLine, LaunchError, type ProcessExit } from './container-process.ts'
 import { ContainerConfigError } from './env-vars.ts'
 import { discardContainer, type PreparedContainer, prepareContainer } from './launch-plan.ts'
+import { runHook } from './lifecycle-hook.ts'
 import { type PodContext, runToEnd } from './pod-context.ts'
 import { type ContainerKind, type ContainerView, initialState } from './pod-status.ts'
-import { checkProbe, httpStatus, type ProbeTarget } from './probe-check.ts'
+import { checkProbe, type ProbeTarget } from './probe-check.ts'
 import { runProbe } from './probe-loop.ts'
+import { RestartBackOff, shallRestart } from './restart.ts'
 
 /** The container cannot start as things are; `reason` is shown in the status. */
 class CannotStart extends Error {
@@ -49,17 +51,18 @@ export class ContainerRunner implements ContainerView {
   readonly started: Promise<void>
   readonly #context: PodContext
   readonly #stopping = new AbortController()
+  readonly #backOff: RestartBackOff
   #markStarted: () => void = () => undefined
   #run: Run | undefined
   #log: ContainerLog | undefined
   #previousLog: ContainerLog | undefined
-  #crashes = 0
   #killing: Promise<void> | undefined
 
   constructor(context: PodContext, container: Container, kind: ContainerKind) {
     this.#context = context
     this.container = container
     this.kind = kind
+    this.#backOff = new RestartBackOff(context.parts.timing)
     this.state = initialState((context.pod.spec.initContainers ?? []).length > 0)
     this.started = new Promise((resolve) => {
       this.#markStarted = resolve
@@ -77,8 +80,9 @@ export class ContainerRunner implements ContainerView {
       if (run === undefined) break
       const exit = await this.#watch(run)
       this.#finishRun(run, exit)
-      if (!this.#shallRestart(exit.exitCode)) break
-      await this.#backOff(run)
+      const policy = this.#context.pod.spec.restartPolicy ?? 'Always'
+      if (this.#stopping.signal.aborted || !shallRestart(this.kind, policy, exit.exitCode)) break
+      await this.#wait(run)
       if (this.#stopping.signal.aborted) break
       this.restartCount += 1
     }
@@ -201,7 +205,7 @@ export class ContainerRunner implements ContainerView {
     const hook = this.container.lifecycle?.postStart
     if (hook === undefined) return
     try {
-      await this.#runHook(hook, run.ended.signal)
+      await runHook(hook, this.#probeTarget(), this.#context.parts.cluster.clock, run.ended.signal)
     } catch (error) {
       if (run.ended.signal.aborted) return
       this.#warn('FailedPostStartHook', `PostStartHook failed: ${messageOf(error)}`)
@@ -271,21 +275,6 @@ export class ContainerRunner implements ContainerView {
     return (this.#context.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000
   }
 
-  async #runHook(hook: LifecycleHandler, signal: AbortSignal): Promise<void> {
-    const target = this.#probeTarget()
-    if (hook.sleep !== undefined) {
-      await this.#context.parts.cluster.clock.sleep(hook.sleep.seconds * 1000, signal)
-    }
-    if (hook.httpGet !== undefined) {
-      const status = await httpStatus(hook.httpGet, target, signal)
-      if (status >= 400) throw new Error(`HTTP hook answered with status ${status}`)
-    }
-    if (hook.exec !== undefined) {
-      const { exitCode, output } = await target.exec(hook.exec.command, signal)
-      if (exitCode !== 0) throw new Error(`command exited with ${exitCode}: ${output.trim()}`)
-    }
-  }
-
   // === End ===
 
   /** Ends the present run: hook, SIGTERM, and SIGKILL when the time is over. A second call joins the first. */
@@ -306,7 +295,7 @@ export class ContainerRunner implements ContainerView {
     const hook = this.container.lifecycle?.preStop
     if (hook !== undefined && graceMs > 0) {
       const limit = AbortSignal.any([run.ended.signal, AbortSignal.timeout(graceMs)])
-      await this.#runHook(hook, limit).catch((error: unknown) => {
+      await runHook(hook, this.#probeTarget(), clock, limit).catch((error: unknown) => {
         if (!run.ended.signal.aborted)
           this.#warn('FailedPreStopHook', `PreStopHook failed: ${messageOf(error)}`)
       })
@@ -341,39 +330,18 @@ export class ContainerRunner implements ContainerView {
     return this.#log?.tail(2048, 80) ?? ''
   }
 
-  #shallRestart(exitCode: number): boolean {
-    if (this.#stopping.signal.aborted) return false
-    const policy = this.#context.pod.spec.restartPolicy ?? 'Always'
-    switch (this.kind) {
-      case 'sidecar':
-        return true
-      case 'init':
-        return exitCode !== 0 && policy !== 'Never'
-      case 'app':
-        return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0)
-    }
-  }
-
-  /** The first restart comes at once; later ones wait, each twice as long as the one before. */
-  async #backOff(run: Run): Promise<void> {
-    const { timing, cluster } = this.#context.parts
-    const ranMs = cluster.clock.nowMs() - run.startedAtMs
-    this.#crashes = ranMs >= timing.crashBackOffResetMs ? 0 : this.#crashes
-    const waitMs =
-      this.#crashes === 0
-        ? 0
-        : Math.min(timing.crashBackOffMs * 2 ** (this.#crashes - 1), timing.longestCrashBackOffMs)
-    this.#crashes += 1
+  /** Waits before the next start. */
+  async #wait(run: Run): Promise<void> {
+    const { clock } = this.#context.parts.cluster
+    const waitMs = this.#backOff.next(clock.nowMs() - run.startedAtMs)
     this.lastState = this.state
     if (waitMs === 0) return
     const { name, namespace, uid } = this.#context.pod.metadata
-    const what = `restarting failed container=${this.container.name} pod=${name}_${namespace}(${uid})`
-    this.#warn(
-      'BackOff',
-      `Back-off restarting failed container ${this.container.name} in pod ${name}_${namespace}(${uid})`,
-    )
-    this.#setState({ waiting: { reason: 'CrashLoopBackOff', message: `back-off ${waitMs / 1000}s ${what}` } })
-    await cluster.clock.sleep(waitMs, this.#stopping.signal).catch(() => undefined)
+    const pod = `${name}_${namespace}(${uid})`
+    this.#warn('BackOff', `Back-off restarting failed container ${this.container.name} in pod ${pod}`)
+    const message = `back-off ${waitMs / 1000}s restarting failed container=${this.container.name} pod=${pod}`
+    this.#setState({ waiting: { reason: 'CrashLoopBackOff', message } })
+    await clock.sleep(waitMs, this.#stopping.signal).catch(() => undefined)
     // Stopped while it waited: what is left to tell is how it ended.
     if (this.#stopping.signal.aborted) this.#setState(this.lastState)
   }

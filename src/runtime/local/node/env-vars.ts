@@ -45,7 +45,7 @@ export function containerEnv(
     for (const [key, value] of Object.entries(data)) env.set(`${prefix}${key}`, value)
   }
   for (const variable of container.env ?? []) {
-    const value = valueOf(variable, container, facts, source)
+    const value = variableValue(variable, container, facts, source)
     if (value !== undefined) env.set(variable.name, expand(value, env))
   }
   return env
@@ -59,7 +59,7 @@ export function expand(text: string, env: ReadonlyMap<string, string>): string {
   })
 }
 
-function valueOf(
+function variableValue(
   variable: EnvVar,
   container: Container,
   facts: PodFacts,

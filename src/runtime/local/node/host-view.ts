@@ -19,6 +19,7 @@ const notShared = new Set(['proc', 'run', 'tmp', 'dev', 'lost+found'])
 /** Mounts the view once; containers bind its folders. Must run in a mount namespace of its own. */
 export async function mountHostView(folder: string, tools: Tools, logger: Logger): Promise<HostView> {
   mkdirSync(folder, { recursive: true })
+  await runTool(tools.mount, ['-t', 'tmpfs', '-o', 'mode=755', 'mesh', folder])
   const names = readdirSync('/').filter((name) => !notShared.has(name))
   const kinds = names.map((name) => ({ name, stats: lstatSync(join('/', name)) }))
   const folders = kinds.filter(({ stats }) => stats.isDirectory()).map(({ name }) => name)
@@ -46,13 +47,13 @@ export async function mountHostView(folder: string, tools: Tools, logger: Logger
 /** Flags that a user namespace may not take away, so they must be repeated when a mount is changed. */
 const lockedFlags = new Set(['nosuid', 'nodev', 'noexec'])
 
-/** The mounts in a folder, outermost first, but for those of kernel file systems. */
+/** The mounts at and in a folder, outermost first, but for those of kernel file systems. */
 export function mountsBelow(folder: string, mountinfo: string): { target: string; flags: string[] }[] {
   return mountinfo
     .split('\n')
     .map((line) => line.split(' '))
     .map(([, , , , target = '', options = '']) => ({ target: unescapeMount(target), options }))
-    .filter(({ target }) => target.startsWith(`${folder}/`) && !target.startsWith(`${folder}/sys/`))
+    .filter(({ target }) => `${target}/`.startsWith(`${folder}/`) && !target.startsWith(`${folder}/sys/`))
     .map(({ target, options }) => ({
       target,
       flags: options.split(',').filter((flag) => lockedFlags.has(flag)),

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { addresses } from '../addresses.ts'
 import type { ImageEntry } from '../images.ts'
 import type { Container, VolumeMount } from '../objects.ts'
+import { packageRoot } from '../paths.ts'
 import type { LaunchPlan } from './container-process.ts'
 import { type BindMount, layOutRoot } from './container-root.ts'
 import { ContainerConfigError, containerEnv, expand } from './env-vars.ts'
@@ -54,7 +55,7 @@ export function prepareContainer(
   const message = { source: messageFile, target: container.terminationMessagePath ?? defaultMessagePath }
   const mounts = [
     ...(container.volumeMounts ?? []).map((mount) => bindMount(context, mount, env)),
-    ...programMounts(argv),
+    ...programMounts([...image.argv, ...argv.slice(0, 1)], packageRoot()),
     { ...message, readOnly: false },
   ]
   const mountTable = join(folder, 'mounts')
@@ -109,17 +110,34 @@ function bindMount(context: PodContext, mount: VolumeMount, env: ReadonlyMap<str
 /** Folders of the machine that containers do not share, although programs of images may be in them. */
 const hiddenFolders = ['/tmp/', '/run/']
 
-/** Shows programs to their containers that are in a folder which is hidden from containers. */
-export function programMounts(argv: string[]): BindMount[] {
-  const hidden = argv.filter(
-    (word) => isAbsolute(word) && hiddenFolders.some((folder) => word.startsWith(folder)) && existsSync(word),
-  )
-  const sources = hidden.map((word) => (statSync(word).isDirectory() ? word : visibleFolder(word)))
-  return [...new Set(sources)].map((source) => ({ source, target: source, readOnly: true }))
+/**
+ * Shows an image's program to its containers where they could not see it: in a folder that each container has for
+ * itself, or below one that is closed to other users, such as a home folder.
+ * @param words of the image's own command, and the program
+ * @param packageFolder is shown as a whole, since its programs are made of several files
+ */
+export function programMounts(words: string[], packageFolder: string): BindMount[] {
+  const files = words.filter((word) => isAbsolute(word) && existsSync(word))
+  const sources = files
+    .filter((file) => hiddenFolders.some((folder) => file.startsWith(folder)) || isBehindClosed(file))
+    .map((file) => (file.startsWith(`${packageFolder}/`) ? packageFolder : visibleFolder(file)))
+  return [...new Set(sources)].map((source) => ({
+    source,
+    target: source,
+    readOnly: true,
+    isOpenToAll: true,
+  }))
 }
 
-/** The folder of a program, with its siblings, or the program alone when that would show the whole hidden folder. */
-function visibleFolder(file: string): string {
+function isBehindClosed(file: string): boolean {
   const folder = dirname(file)
-  return hiddenFolders.includes(`${folder}/`) ? file : folder
+  if (folder === '/') return false
+  return (statSync(folder).mode & 0o001) === 0 || isBehindClosed(folder)
+}
+
+/** The folder of a program, with its siblings, or the program alone when that would show too much. */
+function visibleFolder(file: string): string {
+  if (statSync(file).isDirectory()) return file
+  const folder = dirname(file)
+  return hiddenFolders.includes(`${folder}/`) || dirname(folder) === '/' ? file : folder
 }

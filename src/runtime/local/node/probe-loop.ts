@@ -17,33 +17,37 @@ export interface ProbeLoopOptions {
 }
 
 const firstEagerMs = 50
+const longestEagerMs = 1_000
 
 /** Probes until the signal aborts, and decides by the thresholds of the probe. */
 export async function runProbe(probe: Probe, options: ProbeLoopOptions, signal: AbortSignal): Promise<void> {
-  const periodMs = (probe.periodSeconds ?? 10) * 1000
-  const { clock } = options
-  const counter = new ThresholdCounter(probe)
-  let eagerMs = firstEagerMs
   try {
-    if (probe.initialDelaySeconds) await clock.sleep(probe.initialDelaySeconds * 1000, signal)
-    let dueMs = clock.nowMs() + (options.isEager ? periodMs : 0)
-    while (!signal.aborted) {
-      const result = await options.check()
-      if (signal.aborted) return
-      const isDue = clock.nowMs() >= dueMs
-      if (isDue) dueMs += periodMs
-      if (result.isHealthy || isDue) {
-        if (!result.isHealthy) options.onFailure(result.message)
-        const decision = counter.add(result.isHealthy)
-        if (decision !== undefined) options.onDecision(decision, result.message)
-      }
-      const untilDueMs = Math.max(0, dueMs - clock.nowMs())
-      const isWaiting = options.isEager && counter.decision !== true
-      await clock.sleep(isWaiting ? Math.min(eagerMs, untilDueMs) : untilDueMs, signal)
-      eagerMs = Math.min(eagerMs * 1.5, 1000)
-    }
+    await options.clock.sleep((probe.initialDelaySeconds ?? 0) * 1000, signal)
+    await probeUntilAborted(probe, options, signal)
   } catch (error) {
     if (!signal.aborted) throw error
+  }
+}
+
+async function probeUntilAborted(
+  probe: Probe,
+  { clock, check, onDecision, onFailure, isEager }: ProbeLoopOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const periodMs = (probe.periodSeconds ?? 10) * 1000
+  const counter = new ThresholdCounter(probe)
+  let dueMs = clock.nowMs() + (isEager ? periodMs : 0)
+  for (let eagerMs = firstEagerMs; ; eagerMs = Math.min(eagerMs * 1.5, longestEagerMs)) {
+    const { isHealthy, message } = await check()
+    if (signal.aborted) return
+    const isDue = clock.nowMs() >= dueMs
+    if (isDue) dueMs += periodMs
+    if (!isHealthy && isDue) onFailure(message)
+    const decision = isHealthy || isDue ? counter.add(isHealthy) : undefined
+    if (decision !== undefined) onDecision(decision, message)
+    const untilDueMs = Math.max(0, dueMs - clock.nowMs())
+    const isWaiting = isEager && counter.decision !== true
+    await clock.sleep(isWaiting ? Math.min(eagerMs, untilDueMs) : untilDueMs, signal)
   }
 }
 

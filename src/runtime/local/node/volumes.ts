@@ -66,7 +66,10 @@ export class PodVolumes {
   }
 
   #prepareOne(volume: Volume, facts: PodFacts, source: ConfigSource): void {
-    if (volume.hostPath !== undefined) return prepareHostPath(volume.hostPath)
+    if (volume.hostPath !== undefined) {
+      prepareHostPath(volume.hostPath)
+      return
+    }
     const folder = join(this.#folder, volume.name)
     const token = (request: { audience?: string; expirationSeconds?: number; path: string }) =>
       this.#token(`${volume.name}/${request.path}`, request, facts.pod)

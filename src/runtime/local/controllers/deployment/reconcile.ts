@@ -208,7 +208,7 @@ function conditionsOf(state: Rollout, counts: Counts, wanted: number, nowMs: num
       ? 'Deployment has minimum availability.'
       : 'Deployment does not have minimum availability.',
   }
-  const conditions = withCondition(deployment.status?.conditions, available, now)
+  const conditions = withCondition(deployment.status?.conditions, available, now, { lastUpdateTime: now })
   return withProgress(conditions, state, counts, nowMs)
 }
 
@@ -218,7 +218,7 @@ function withProgress(conditions: Condition[], state: Rollout, counts: Counts, n
   const before = findCondition(conditions, 'Progressing')
   const set = current?.metadata.name ?? deployment.metadata.name
   const progress = (status: 'True' | 'False', reason: string, message: string) =>
-    withCondition(conditions, { type: 'Progressing', status, reason, message }, now)
+    withCondition(conditions, { type: 'Progressing', status, reason, message }, now, { lastUpdateTime: now })
   const isComplete =
     current !== undefined &&
     counts.updatedReplicas === wanted &&
