@@ -17,9 +17,11 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some((other, _)) => {
-            eprintln!("MESH_PROXY_USAGE: no subcommand {other:?}; use redirect, validate-network, --version or nothing");
+            eprintln!(
+                "MESH_PROXY_USAGE: no subcommand {other:?}; use redirect, validate-network, --version or nothing"
+            );
             ExitCode::from(64)
         }
-        None => ExitCode::SUCCESS,
+        None => mesh_proxy::app::run(),
     }
 }

@@ -1,0 +1,13 @@
+//! HTTP: messages between connections of either version.
+
+pub mod body;
+pub mod headers;
+pub mod multiplex;
+pub mod observe;
+pub mod pool;
+pub mod respond;
+pub mod server;
+pub mod transfer;
+pub mod upstream;
+
+pub use self::{body::Body, respond::Fault};

@@ -1,0 +1,227 @@
+//! Inbound policy: who may do what at a port of this workload.
+
+pub mod authorize;
+mod convert;
+pub mod store;
+
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+
+pub use self::{
+    authorize::{Client, Denied},
+    store::PolicyStore,
+};
+use crate::{
+    addr::IpNet,
+    config::DefaultPolicy,
+    metrics::{LabelSet, Labels},
+    route::{GrpcMatch, Host, HttpMatch},
+    tls::PeerId,
+};
+
+/// The policy of one port. Immutable; a change is a new one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerPolicy {
+    pub protocol: Protocol,
+    /// For connections. Any one is enough; with none, nothing is allowed.
+    pub authorizations: Arc<[Authorization]>,
+    pub meta: Meta,
+    pub port: u16,
+}
+
+/// How connections to the port are treated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Protocol {
+    Detect {
+        timeout: Duration,
+        routes: HttpRoutes,
+    },
+    Http1(HttpRoutes),
+    Http2(HttpRoutes),
+    Grpc(GrpcRoutes),
+    Opaque,
+    Tls,
+    /// Nothing that we understand: refuse.
+    Invalid,
+}
+
+/// Routes of HTTP requests. Without any, every request has the server's own authorizations.
+pub type HttpRoutes = Arc<[Route<HttpMatch>]>;
+/// Routes of gRPC requests.
+pub type GrpcRoutes = Arc<[Route<GrpcMatch>]>;
+
+/// Requests that match any of the rules, to any of the hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route<M> {
+    pub meta: Meta,
+    pub hosts: Vec<Host>,
+    pub authorizations: Arc<[Authorization]>,
+    pub rules: Vec<Rule<M>>,
+}
+
+/// Matches of a route. Without any, everything matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule<M> {
+    pub matches: Vec<M>,
+}
+
+/// One permission.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authorization {
+    pub networks: Vec<Network>,
+    pub authentication: Authentication,
+    pub meta: Meta,
+}
+
+/// A network less some parts of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub net: IpNet,
+    pub except: Vec<IpNet>,
+}
+
+/// What a client must prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    None,
+    /// Mesh TLS, with or without an identity.
+    Tls,
+    /// Mesh TLS with one of these identities or suffixes. A suffix is kept with its leading dot;
+    /// the empty one is any identity.
+    Identities {
+        names: Vec<String>,
+        suffixes: Vec<String>,
+    },
+}
+
+/// The resource that something comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Meta {
+    pub group: Arc<str>,
+    pub kind: Arc<str>,
+    pub name: Arc<str>,
+}
+
+/// Connection-level facts that policy judges by.
+pub type ClientRef = Rc<Client>;
+
+// === impl ServerPolicy ===
+
+impl ServerPolicy {
+    /// The policy that a default stands for.
+    pub fn from_default(
+        default: DefaultPolicy,
+        port: u16,
+        cluster: &[IpNet],
+        opaque: bool,
+        timeout: Duration,
+    ) -> Self {
+        let any = || vec![IpNet::ANY_V4, IpNet::ANY_V6];
+        let (networks, authentication) = match default {
+            DefaultPolicy::Deny => (Vec::new(), Authentication::None),
+            DefaultPolicy::AllUnauthenticated | DefaultPolicy::Audit => {
+                (any(), Authentication::None)
+            }
+            DefaultPolicy::AllAuthenticated => (any(), Authentication::any_identity()),
+            DefaultPolicy::ClusterUnauthenticated => (cluster.to_vec(), Authentication::None),
+            DefaultPolicy::ClusterAuthenticated => {
+                (cluster.to_vec(), Authentication::any_identity())
+            }
+        };
+        let meta = Meta::default_of(default.name());
+        let networks: Vec<_> = networks
+            .into_iter()
+            .map(|net| Network {
+                net,
+                except: Vec::new(),
+            })
+            .collect();
+        let authorizations = if networks.is_empty() {
+            Arc::default()
+        } else {
+            Arc::from([Authorization {
+                networks,
+                authentication,
+                meta: meta.clone(),
+            }])
+        };
+        let protocol = if opaque {
+            Protocol::Opaque
+        } else {
+            Protocol::Detect {
+                timeout,
+                routes: Arc::default(),
+            }
+        };
+        Self {
+            protocol,
+            authorizations,
+            meta,
+            port,
+        }
+    }
+
+    /// The `srv_*` labels.
+    pub fn labels(&self) -> LabelSet {
+        self.meta.labels("srv").with("srv_port", self.port).finish()
+    }
+}
+
+// === impl Authentication ===
+
+impl Authentication {
+    /// Any identity of the mesh.
+    pub fn any_identity() -> Self {
+        Self::Identities {
+            names: Vec::new(),
+            suffixes: vec![String::new()],
+        }
+    }
+}
+
+// === impl Meta ===
+
+impl Meta {
+    /// Something built in.
+    pub fn default_of(name: &str) -> Self {
+        Self {
+            group: "".into(),
+            kind: "default".into(),
+            name: name.into(),
+        }
+    }
+
+    /// Whether this is built in, not a resource that someone wrote.
+    pub fn is_default(&self) -> bool {
+        &*self.kind == "default"
+    }
+
+    /// `PREFIX_group`, `PREFIX_kind` and `PREFIX_name`.
+    pub fn labels(&self, prefix: &str) -> Labels {
+        Labels::new()
+            .with(&format!("{prefix}_group"), &self.group)
+            .with(&format!("{prefix}_kind"), &self.kind)
+            .with(&format!("{prefix}_name"), &self.name)
+    }
+}
+
+impl std::fmt::Display for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+// === impl Network ===
+
+impl Network {
+    /// Whether `ip` is in the network and in no exception.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.net.contains(ip) && !self.except.iter().any(|except| except.contains(ip))
+    }
+}
+
+impl PeerId {
+    fn has_suffix(&self, suffix: &str) -> bool {
+        let name = &*self.0;
+        suffix.is_empty() || (name.len() > suffix.len() && name.ends_with(suffix))
+    }
+}

@@ -1,0 +1,234 @@
+//! From the wire to policy. What is not understood never widens access: an authorization is left
+//! out, a match matches nothing, a protocol refuses.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::{
+    Authentication, Authorization, GrpcRoutes, HttpRoutes, Meta, Network, Protocol, Route, Rule,
+    ServerPolicy,
+};
+use crate::{
+    addr::IpNet,
+    pb::{
+        inbound::{self, authn, proxy_protocol::Kind},
+        meta,
+    },
+    route::{GrpcMatch, Host, HttpMatch},
+};
+
+impl ServerPolicy {
+    /// The policy of an `inbound.Server`.
+    pub(super) fn from_wire(wire: &inbound::Server, port: u16, timeout: Duration) -> Self {
+        let kind = wire
+            .protocol
+            .as_ref()
+            .and_then(|protocol| protocol.kind.as_ref());
+        let protocol = match kind {
+            Some(Kind::Detect(detect)) => Protocol::Detect {
+                timeout: detect
+                    .timeout
+                    .and_then(|t| Duration::try_from(t).ok())
+                    .filter(|t| !t.is_zero())
+                    .unwrap_or(timeout),
+                routes: http_routes(&detect.http_routes),
+            },
+            Some(Kind::Http1(http)) => Protocol::Http1(http_routes(&http.routes)),
+            Some(Kind::Http2(http)) => Protocol::Http2(http_routes(&http.routes)),
+            Some(Kind::Grpc(grpc)) => Protocol::Grpc(grpc_routes(&grpc.routes)),
+            Some(Kind::Opaque(_)) => Protocol::Opaque,
+            Some(Kind::Tls(_)) => Protocol::Tls,
+            None => Protocol::Invalid,
+        };
+        Self {
+            protocol,
+            authorizations: authorizations(&wire.authorizations),
+            meta: Meta::from_labels(&wire.labels),
+            port,
+        }
+    }
+}
+
+fn authorizations(wire: &[inbound::Authz]) -> Arc<[Authorization]> {
+    wire.iter().filter_map(Authorization::from_wire).collect()
+}
+
+impl Authorization {
+    fn from_wire(wire: &inbound::Authz) -> Option<Self> {
+        let networks: Vec<_> = wire
+            .networks
+            .iter()
+            .filter_map(Network::from_wire)
+            .collect();
+        let authentication = match wire.authentication.as_ref()?.permit.as_ref()? {
+            authn::Permit::Unauthenticated(_) => Authentication::None,
+            authn::Permit::MeshTls(tls) => match tls.clients.as_ref()? {
+                authn::permit_mesh_tls::Clients::Unauthenticated(_) => Authentication::Tls,
+                authn::permit_mesh_tls::Clients::Identities(clients) => {
+                    Authentication::Identities {
+                        names: clients
+                            .identities
+                            .iter()
+                            .map(|id| id.name.clone())
+                            .collect(),
+                        suffixes: clients.suffixes.iter().map(|s| suffix(&s.parts)).collect(),
+                    }
+                }
+            },
+        };
+        let meta = wire
+            .metadata
+            .as_ref()
+            .and_then(Meta::from_wire)
+            .unwrap_or_else(|| Meta::from_labels(&wire.labels));
+        Some(Self {
+            networks,
+            authentication,
+            meta,
+        })
+    }
+}
+
+/// `["example", "com"]` is every name that ends in `.example.com`; no part is every name.
+fn suffix(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        parts if parts.iter().all(String::is_empty) => String::new(),
+        parts => format!(".{}", parts.join(".")),
+    }
+}
+
+impl Network {
+    /// `None` when the network or any of its exceptions cannot be read: without the exception
+    /// more would be allowed than was meant.
+    fn from_wire(wire: &inbound::Network) -> Option<Self> {
+        let net = IpNet::from_wire(wire.net.as_ref()?).ok()?;
+        let except: Result<_, _> = wire.except.iter().map(IpNet::from_wire).collect();
+        Some(Self {
+            net,
+            except: except.ok()?,
+        })
+    }
+}
+
+fn http_routes(wire: &[inbound::HttpRoute]) -> HttpRoutes {
+    wire.iter()
+        .map(|route| Route {
+            meta: Meta::from_optional(route.metadata.as_ref()),
+            hosts: route.hosts.iter().filter_map(Host::from_wire).collect(),
+            authorizations: authorizations(&route.authorizations),
+            rules: route
+                .rules
+                .iter()
+                .map(|rule| Rule {
+                    matches: rule.matches.iter().map(HttpMatch::from_wire).collect(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn grpc_routes(wire: &[inbound::GrpcRoute]) -> GrpcRoutes {
+    wire.iter()
+        .map(|route| Route {
+            meta: Meta::from_optional(route.metadata.as_ref()),
+            hosts: route.hosts.iter().filter_map(Host::from_wire).collect(),
+            authorizations: authorizations(&route.authorizations),
+            rules: route
+                .rules
+                .iter()
+                .map(|rule| Rule {
+                    matches: rule.matches.iter().map(GrpcMatch::from_wire).collect(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+impl Meta {
+    /// `None` for a kind that is not known.
+    pub(crate) fn from_wire(wire: &meta::Metadata) -> Option<Self> {
+        match wire.kind.as_ref()? {
+            meta::metadata::Kind::Default(name) => Some(Self::default_of(name)),
+            meta::metadata::Kind::Resource(resource) => Some(Self {
+                group: resource.group.as_str().into(),
+                kind: resource.kind.as_str().into(),
+                name: resource.name.as_str().into(),
+            }),
+        }
+    }
+
+    pub(crate) fn from_optional(wire: Option<&meta::Metadata>) -> Self {
+        wire.and_then(Self::from_wire)
+            .unwrap_or_else(|| Self::default_of("unknown"))
+    }
+
+    fn from_labels(labels: &HashMap<String, String>) -> Self {
+        let label = |key: &str| labels.get(key).map_or("", String::as_str).into();
+        match labels.get("kind") {
+            Some(_) => Self {
+                group: label("group"),
+                kind: label("kind"),
+                name: label("name"),
+            },
+            None => Self::default_of(labels.get("name").map_or("unknown", String::as_str)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::net;
+
+    fn network(ip: u32, prefix_len: u32) -> net::IpNetwork {
+        let ip = Some(net::IpAddress {
+            ip: Some(net::ip_address::Ip::Ipv4(ip)),
+        });
+        net::IpNetwork { ip, prefix_len }
+    }
+
+    #[test]
+    fn what_is_not_understood_never_widens() {
+        let any = inbound::Network {
+            net: Some(network(0, 0)),
+            except: Vec::new(),
+        };
+        let unknown_permit = inbound::Authz {
+            networks: vec![any.clone()],
+            authentication: Some(inbound::Authn { permit: None }),
+            ..Default::default()
+        };
+        let no_authn = inbound::Authz {
+            networks: vec![any],
+            ..Default::default()
+        };
+        let bad_exception = inbound::Authz {
+            networks: vec![inbound::Network {
+                net: Some(network(0, 0)),
+                except: vec![network(0, 77)],
+            }],
+            authentication: Some(inbound::Authn {
+                permit: Some(authn::Permit::Unauthenticated(Default::default())),
+            }),
+            ..Default::default()
+        };
+        let server = inbound::Server {
+            authorizations: vec![unknown_permit, no_authn, bad_exception],
+            ..Default::default()
+        };
+        let policy = ServerPolicy::from_wire(&server, 80, Duration::from_secs(1));
+        assert_eq!(policy.protocol, Protocol::Invalid);
+        let client = crate::policy::Client {
+            ip: "10.0.0.1".parse().unwrap(),
+            tls: crate::policy::authorize::ClientTls::None,
+        };
+        assert!(policy.authorize_connection(&client).is_err());
+    }
+
+    #[test]
+    fn suffixes_keep_their_dot() {
+        assert_eq!(suffix(&[]), "");
+        assert_eq!(suffix(&[String::new()]), "");
+        assert_eq!(suffix(&["a".to_owned(), "b".to_owned()]), ".a.b");
+    }
+}
