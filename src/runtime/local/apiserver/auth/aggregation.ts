@@ -11,7 +11,10 @@ function aggregatedRules(role: StoredObject, all: readonly StoredObject[]): unkn
       other.metadata.name !== role.metadata.name &&
       selectors.some((selector) => labelsMatch(selector, other.metadata.labels)),
   )
-  return chosen.flatMap((other) => objectsAt(other, ['rules']))
+  // Each rule once: roles that select one another would grow for ever.
+  const rules = chosen.flatMap((other) => objectsAt(other, ['rules']))
+  const distinct = new Map(rules.map((rule) => [JSON.stringify(rule), rule]))
+  return [...distinct.keys()].sort().map((key) => distinct.get(key))
 }
 
 /**

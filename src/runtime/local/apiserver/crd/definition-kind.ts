@@ -1,6 +1,7 @@
 import { resources } from '../../../kube/resources.ts'
 import { isObject, objectsAt, stringAt, valueAt } from '../json.ts'
 import { ensureObject, setDefault } from '../kinds/pod-defaults.ts'
+import { typedStrategy } from '../kinds/typed.ts'
 import {
   immutable,
   invalidValue,
@@ -133,6 +134,7 @@ export const customResourceDefinitionKind: KindDefinition = defineKind(resources
   columns: roleColumns,
   mergeSchema: builtinMergeSchema('CustomResourceDefinition'),
   strategy: {
+    ...typedStrategy('CustomResourceDefinition'),
     setDefaults,
     validate,
     prepareCreate(crd) {

@@ -9,10 +9,12 @@ import * as workloadTables from '../tables/workloads.ts'
 import * as core from './core.ts'
 import { podStrategy } from './pods.ts'
 import { endpointSliceStrategy, serviceStrategy } from './services.ts'
+import { typedStrategy } from './typed.ts'
 import * as workloads from './workloads.ts'
 
 function kind(resource: Resource, options: KindOptions = {}): KindDefinition {
-  return defineKind(resource, { mergeSchema: builtinMergeSchema(resource.kind), ...options })
+  const strategy = { ...options.strategy, ...typedStrategy(resource.kind) }
+  return defineKind(resource, { mergeSchema: builtinMergeSchema(resource.kind), ...options, strategy })
 }
 
 function namespaced(group: string, version: string, plural: string, kindName: string): Resource {

@@ -1,4 +1,6 @@
 import { apiVersionOf, type KindDefinition } from '../registry/definition.ts'
+import { referencedSchemas, typeSchema } from '../schema/openapi-types.ts'
+import { typeOfKind } from '../schema/types.ts'
 
 type Schema = Record<string, unknown>
 
@@ -12,12 +14,13 @@ function kindExtension({ resource }: KindDefinition): Schema {
   return { group, version, kind }
 }
 
-const objectMetaName = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'
+const objectMetaName = 'io.k8s.api.ObjectMeta'
 
-function schemaOf(definition: KindDefinition): Schema {
+function schemaOf(definition: KindDefinition, used: Set<string>): Schema {
   const metadata = { allOf: [{ $ref: `#/components/schemas/${objectMetaName}` }], default: {} }
   const text = (description: string) => ({ type: 'string', description })
-  const given = definition.openApiSchema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  const type = definition.custom ? undefined : typeOfKind(definition.resource.kind)
+  const given = definition.openApiSchema ?? (type ? typeSchema(type, used) : { type: 'object' })
   return {
     ...given,
     properties: {
@@ -74,61 +77,14 @@ function pathsOf(definition: KindDefinition): [string, Schema][] {
   ]
 }
 
-const stringMap = { type: 'object', additionalProperties: { type: 'string', default: '' } }
-const time = { type: 'string', format: 'date-time' }
-
-const objectMeta: Schema = {
-  type: 'object',
-  description: 'Metadata that every object has.',
-  properties: {
-    annotations: stringMap,
-    creationTimestamp: time,
-    deletionGracePeriodSeconds: { type: 'integer', format: 'int64' },
-    deletionTimestamp: time,
-    finalizers: {
-      type: 'array',
-      items: { type: 'string' },
-      'x-kubernetes-list-type': 'set',
-      'x-kubernetes-patch-strategy': 'merge',
-    },
-    generateName: { type: 'string' },
-    generation: { type: 'integer', format: 'int64' },
-    labels: stringMap,
-    managedFields: { type: 'array', items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-    name: { type: 'string' },
-    namespace: { type: 'string' },
-    ownerReferences: {
-      type: 'array',
-      items: {
-        type: 'object',
-        properties: {
-          apiVersion: { type: 'string' },
-          kind: { type: 'string' },
-          name: { type: 'string' },
-          uid: { type: 'string' },
-          controller: { type: 'boolean' },
-          blockOwnerDeletion: { type: 'boolean' },
-        },
-        required: ['apiVersion', 'kind', 'name', 'uid'],
-      },
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['uid'],
-      'x-kubernetes-patch-merge-key': 'uid',
-      'x-kubernetes-patch-strategy': 'merge',
-    },
-    resourceVersion: { type: 'string' },
-    selfLink: { type: 'string' },
-    uid: { type: 'string' },
-  },
-}
-
 /** The OpenAPI v3 document of one API version: enough for kubectl to validate, explain and create. */
 export function openApiDocument(definitions: readonly KindDefinition[]): Schema {
-  const schemas = definitions.map((definition) => [schemaName(definition), schemaOf(definition)])
+  const used = new Set(['ObjectMeta'])
+  const schemas = definitions.map((definition) => [schemaName(definition), schemaOf(definition, used)])
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: 'unversioned' },
     paths: Object.fromEntries(definitions.flatMap(pathsOf)),
-    components: { schemas: { ...Object.fromEntries(schemas), [objectMetaName]: objectMeta } },
+    components: { schemas: { ...Object.fromEntries(schemas), ...referencedSchemas(used) } },
   }
 }
