@@ -90,7 +90,7 @@ async function resourceOf(
   discovery: Discovery,
   apiVersion: string,
   kind: string,
-  { clock, kindTimeoutMs = 15_000, signal }: ApplyOptions,
+  { clock, kindTimeoutMs = 5_000, signal }: ApplyOptions,
 ): Promise<Resource> {
   const endMs = clock.nowMs() + kindTimeoutMs
   for (;;) {

@@ -106,17 +106,31 @@ class HttpKubeClient implements KubeConnection {
     resource: Resource,
     options: CollectOptions<T> = {},
   ): Promise<KubeList<T>> {
+    try {
+      return await this.#listPages(resource, options, listPageSize)
+    } catch (error) {
+      // The snapshot that the pages come from was compacted meanwhile: once more, all at once.
+      if (error instanceof KubeError && error.status === 410) return this.#listPages(resource, options, 0)
+      throw error
+    }
+  }
+
+  /** @param pageSize 0 for all at once */
+  async #listPages<T extends KubeObject>(
+    resource: Resource,
+    options: CollectOptions<T>,
+    pageSize: number,
+  ): Promise<KubeList<T>> {
     const items: T[] = []
     let pageToken = ''
     for (;;) {
       const query = selectorQuery(options)
-      query.set('limit', String(listPageSize))
+      if (pageSize > 0) query.set('limit', String(pageSize))
       if (pageToken !== '') query.set('continue', pageToken)
-      const path = `${pathOf(resource, options.namespace)}?${query}`
       const page = await this.#json<{
         items: T[] | null
         metadata: { resourceVersion?: string; continue?: string }
-      }>('GET', path)
+      }>('GET', withQuery(pathOf(resource, options.namespace), query))
       for (const item of page.items ?? []) {
         const object = withKind(item, resource)
         items.push(options.transform?.(object) ?? object)

@@ -130,7 +130,7 @@ function mergeFiles(files: string[]): Merged {
 function readDocument(file: string): Entry {
   let document: unknown
   try {
-    document = parse(readFileSync(file, 'utf8'))
+    document = parse(readFileSync(file, 'utf8'), { logLevel: 'error' })
   } catch (error) {
     throw invalid(`Cannot read kubeconfig ${file}`, messageOf(error).split('\n')[0])
   }

@@ -66,7 +66,7 @@ export function watchInjectorState(options: InjectorStateOptions): InjectorState
 /** Values as `mesh install` wrote them. What an older version did not know has its default. */
 export function readValues(text: string, onError: (error: unknown) => void): Values | undefined {
   try {
-    const document: unknown = parse(text)
+    const document: unknown = parse(text, { logLevel: 'error' })
     if (typeof document !== 'object' || document === null) throw new Error('linkerd-config holds no values')
     return withDefaults(defaultValues, document) as Values
   } catch (error) {
