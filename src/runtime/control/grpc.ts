@@ -26,19 +26,22 @@ export interface GrpcServerOptions {
 const keepAliveIntervalMs = 20_000
 const keepAliveTimeoutMs = 20_000
 
+/** How long calls may go on after clients were told to leave. Streams that never end are cut then. */
+const drainMs = 1_000
+
 /**
- * Serves gRPC over HTTP/2 without TLS (the proxy beside the controller does that). On close, handlers see their
- * context's signal aborted, clients get GOAWAY, and streams may end by themselves.
+ * Serves gRPC over HTTP/2 without TLS (the proxy beside the controller does that). On close, clients get GOAWAY and
+ * calls have a moment to end; then their connections are closed, and handlers see their context's signal aborted.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningServer> {
   const { clock } = options
-  const shutdown = new AbortController()
   const handler = connectNodeAdapter({
     routes: options.routes,
     grpc: true,
     grpcWeb: false,
     connect: false,
-    shutdownSignal: shutdown.signal,
+    // Messages are small and the way is short; and what is not inflated cannot blow up.
+    acceptCompression: [],
     readMaxBytes: options.maxRequestBytes ?? 1024 * 1024,
     interceptors: [measure(options.metrics, clock, options.logger)],
   })
@@ -63,9 +66,19 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     address,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
-        shutdown.abort(new ConnectError('the controller is stopping', Code.Unavailable))
+        const drained = new AbortController()
+        server.close(() => {
+          drained.abort(new Error('drained'))
+          resolve()
+        })
         for (const session of sessions) session.close()
+        // No signal for all calls: a signal with many listeners takes time in proportion to them for each new one.
+        clock.sleep(drainMs, drained.signal).then(
+          () => {
+            for (const session of sessions) session.destroy()
+          },
+          () => {},
+        )
       }),
   }
 }
