@@ -1,15 +1,15 @@
 import { Flags } from '@oclif/core'
-import { applyObjects } from '../runtime/actions/apply.ts'
+import { apply } from '../runtime/actions/apply.ts'
 import { connectCluster } from '../runtime/actions/connect.ts'
 import { plainObjects, readManifests } from '../runtime/actions/manifest-input.ts'
 import { BaseCommand } from '../runtime/cli/base-command.ts'
 import { connectionFlags, connectionFrom, namespaceFlag } from '../runtime/cli/flags.ts'
 import { systemClock } from '../runtime/shared/clock.ts'
-import { exitCodes } from '../runtime/shared/exit-codes.ts'
 
 export default class Apply extends BaseCommand {
   static override summary = 'Apply manifests to the cluster, where no kubectl is at hand'
-  static override description = 'Server-side apply of every object, in the order given.'
+  static override description =
+    'Server-side apply of every object, in the order given. The first that is refused ends it; what was applied before stays.'
   static override examples = ['<%= config.bin %> install | <%= config.bin %> apply -f -']
   static override flags = {
     filename: Flags.string({
@@ -27,17 +27,15 @@ export default class Apply extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Apply)
     const objects = plainObjects(await readManifests(flags.filename))
-    const { client, namespace } = connectCluster(connectionFrom(flags))
-    const results = await applyObjects(objects, client, {
-      namespace,
-      fieldManager: flags['field-manager'],
-      force: flags['force-conflicts'],
-      clock: systemClock,
-      observe: ({ name, outcome, reason }) => {
-        if (outcome === 'applied') this.output.data(`${name} applied\n`)
-        else this.output.note(`error: ${name}: ${reason} [MESH_APPLY_FAILED]`)
+    const { client } = connectCluster(connectionFrom(flags))
+    await apply(
+      objects,
+      {
+        fieldManager: flags['field-manager'],
+        force: flags['force-conflicts'],
+        ...(flags.namespace === undefined ? {} : { namespace: flags.namespace }),
       },
-    })
-    if (results.some(({ outcome }) => outcome === 'failed')) this.exitWith(exitCodes.failed)
+      { client, clock: systemClock, onApplied: (line) => this.output.data(`${line}\n`) },
+    )
   }
 }

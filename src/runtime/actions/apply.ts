@@ -1,120 +1,65 @@
-import { type KubeClient, KubeError, type KubeObject, type Resource } from '../kube/types.ts'
+import { type Applied, applyObjects } from '../kube/apply.ts'
+import { Discovery } from '../kube/discovery.ts'
+import type { KubeClient, KubeObject } from '../kube/types.ts'
 import type { Clock } from '../shared/clock.ts'
-import { MeshError, messageOf } from '../shared/errors.ts'
 
-/** What became of one object. */
-export interface AppliedObject {
-  /** `deployment.apps/web`, as kubectl names objects. */
-  name: string
-  outcome: 'applied' | 'failed'
-  /** Of a failure. */
-  reason?: string
-}
-
-interface ApiResource {
-  name: string
-  kind: string
-  namespaced: boolean
-}
-
-/** How long a kind may take to be served after its CustomResourceDefinition was applied. */
-const kindTimeoutMs = 20_000
-const kindRetryMs = 200
-
-/** Kinds by `group/version`, read from the API server once and again when a kind is missing. */
-class KindDirectory {
-  readonly #client: KubeClient
-  readonly #clock: Clock
-  readonly #known = new Map<string, ApiResource[]>()
-  /** Groups whose definitions were applied in this run: their kinds may be a moment away. */
-  readonly expected = new Set<string>()
-
-  constructor(client: KubeClient, clock: Clock) {
-    this.#client = client
-    this.#clock = clock
-  }
-
-  async resource(apiVersion: string, kind: string): Promise<Resource> {
-    const [version = '', group = ''] = apiVersion.split('/').toReversed()
-    const deadlineMs = this.#clock.nowMs() + (this.expected.has(group) ? kindTimeoutMs : 0)
-    for (;;) {
-      const found = (await this.#kindsOf(apiVersion)).find((candidate) => candidate.kind === kind)
-      if (found !== undefined) {
-        return { group, version, plural: found.name, kind, namespaced: found.namespaced }
-      }
-      this.#known.delete(apiVersion)
-      if (this.#clock.nowMs() >= deadlineMs) throw noSuchKind(apiVersion, kind)
-      await this.#clock.sleep(kindRetryMs)
-    }
-  }
-
-  async #kindsOf(apiVersion: string): Promise<ApiResource[]> {
-    const known = this.#known.get(apiVersion)
-    if (known !== undefined) return known
-    const path = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
-    const response = await this.#client.raw({ method: 'GET', path, headers: { accept: 'application/json' } })
-    if (response.status === 404) return []
-    if (response.status !== 200)
-      throw new KubeError(response.status, 'Discovery', response.body.slice(0, 300))
-    const list = JSON.parse(response.body) as { resources?: ApiResource[] }
-    const kinds = (list.resources ?? []).filter(({ name }) => !name.includes('/'))
-    this.#known.set(apiVersion, kinds)
-    return kinds
-  }
-}
-
-function noSuchKind(apiVersion: string, kind: string): MeshError {
-  return new MeshError({
-    code: 'MESH_APPLY_UNKNOWN_KIND',
-    kind: 'environment',
-    message: `the cluster has no kind ${kind} in ${apiVersion}`,
-    next: ['Apply its CustomResourceDefinition first, such as: mesh install --crds | mesh apply -f -'],
-  })
+export interface ApplyInputs {
+  /** Of objects that name none; else the namespace of the context. */
+  namespace?: string
+  fieldManager: string
+  /** Takes fields from other owners. */
+  force: boolean
 }
 
 /**
- * Server-side apply (KEP-555) of objects in the order given. One that fails does not keep the others back.
- * @param options.namespace of objects that name none
- * @param options.observe called after each object
+ * Server-side apply of objects in the order given.
+ * @param onApplied told of each object: `deployment.apps/web created`
+ * @throws MeshError `MESH_APPLY_KIND`, `MESH_APPLY_REFUSED`; what was applied before stays
  */
-export async function applyObjects(
+export async function apply(
   objects: readonly KubeObject[],
-  client: KubeClient,
-  options: {
-    namespace: string
-    fieldManager: string
-    force: boolean
-    clock: Clock
-    observe?: (applied: AppliedObject) => void
-  },
-): Promise<AppliedObject[]> {
-  const directory = new KindDirectory(client, options.clock)
-  const results: AppliedObject[] = []
-  for (const object of objects) {
-    const applied = await applyOne(object, client, directory, options)
-    options.observe?.(applied)
-    results.push(applied)
-  }
-  return results
+  inputs: ApplyInputs,
+  deps: { client: KubeClient; clock: Clock; onApplied: (line: string) => void },
+): Promise<void> {
+  const { namespace, fieldManager, force } = inputs
+  const placed = namespace === undefined ? objects : await place(objects, namespace, deps.client)
+  await applyObjects(deps.client, placed, {
+    clock: deps.clock,
+    fieldManager,
+    force,
+    onApplied: (applied) => deps.onApplied(describe(applied)),
+  })
 }
 
-async function applyOne(
-  object: KubeObject,
+interface Definition extends KubeObject {
+  spec?: { group?: string; scope?: string; names?: { kind?: string } }
+}
+
+/** Puts objects that name no namespace into one, where their kind has namespaces. */
+async function place(
+  objects: readonly KubeObject[],
+  namespace: string,
   client: KubeClient,
-  directory: KindDirectory,
-  options: { namespace: string; fieldManager: string; force: boolean },
-): Promise<AppliedObject> {
-  const [, group] = (object.apiVersion ?? '').split('/').toReversed()
-  const name = `${(object.kind ?? '').toLowerCase()}${group === undefined ? '' : `.${group}`}/${object.metadata?.name}`
-  try {
-    const resource = await directory.resource(object.apiVersion ?? '', object.kind ?? '')
-    const namespace = object.metadata.namespace ?? options.namespace
-    const placed = resource.namespaced ? { ...object, metadata: { ...object.metadata, namespace } } : object
-    await client.apply(resource, placed, { fieldManager: options.fieldManager, force: options.force })
-    const definition = object as KubeObject & { spec?: { group?: string } }
-    if (object.kind === 'CustomResourceDefinition') directory.expected.add(definition.spec?.group ?? '')
-    return { name, outcome: 'applied' }
-  } catch (thrown) {
-    return { name, outcome: 'failed', reason: messageOf(thrown) }
+): Promise<KubeObject[]> {
+  const discovery = new Discovery(client)
+  const defined = new Map(
+    objects
+      .filter(({ kind }) => kind === 'CustomResourceDefinition')
+      .map(({ spec }: Definition) => [`${spec?.group}/${spec?.names?.kind}`, spec?.scope === 'Namespaced']),
+  )
+  const placed: KubeObject[] = []
+  for (const object of objects) {
+    const { apiVersion = '', kind = '', metadata } = object
+    const found = await discovery.find(apiVersion, kind)
+    const isNamespaced = found?.namespaced ?? defined.get(`${apiVersion.split('/')[0]}/${kind}`) ?? false
+    const needsPlace = isNamespaced && metadata.namespace === undefined
+    placed.push(needsPlace ? { ...object, metadata: { ...metadata, namespace } } : object)
   }
+  return placed
+}
+
+/** As kubectl says it. */
+function describe({ apiVersion, kind, name, outcome }: Applied): string {
+  const group = apiVersion.includes('/') ? `.${apiVersion.split('/')[0]}` : ''
+  return `${kind.toLowerCase()}${group}/${name} ${outcome}`
 }
