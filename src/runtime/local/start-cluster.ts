@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { EnvReader } from '../shared/env.ts'
 import { MeshError, messageOf } from '../shared/errors.ts'
 import { builtinImages, type ImageTable, readImages, writeImages } from './images.ts'
+import type { NodeTiming } from './node/parts.ts'
 import { packageRoot, programPaths, type StatePaths } from './paths.ts'
 import { isAlive, type ProcessRecord, readProcessRecord } from './process-record.ts'
 import { removeState } from './stop-cluster.ts'
@@ -22,6 +23,8 @@ export interface StartOptions {
   images: ImageTable
   waitMs: number
   env: EnvReader
+  /** Instead of the kubelet's times. */
+  timing?: Partial<NodeTiming>
 }
 
 /** Whether the cluster was there already. */
@@ -156,7 +159,8 @@ async function launch(options: StartOptions, tools: Tools, server: Server): Prom
   const log = openSync(paths.log, 'a', 0o600)
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const settings = { name: options.name, paths, listenFd: 3, readyFd: 4, port }
+  const { name, timing = {} } = options
+  const settings = { name, paths, listenFd: 3, readyFd: 4, port, timing }
   const command = [tools.unshare, ...unshareArguments(), ...daemonCommand(), JSON.stringify(settings)]
   const child = spawn(tools.sh, ['-c', recordAndExec, paths.pid, ...command], {
     stdio: ['ignore', log, log, descriptorOf(server), 'pipe'],

@@ -139,7 +139,7 @@ class LineSplitter {
   }
 
   end(): void {
-    if (this.#pending !== '') this.#emit(this.#pending, true)
+    if (this.#pending !== '') this.#emit(this.#pending, false)
     this.#pending = ''
   }
 
@@ -160,15 +160,15 @@ function readLines(path: string): string[] {
   })
 }
 
-/** The last whole lines, with the parts that belong to them. */
+/** The last lines, with the parts that belong to them; the very last one may have no end yet. */
 function lastLines(lines: string[], count: number | undefined): string[] {
   if (count === undefined) return lines
-  let index = lines.length
-  for (let found = 0; index > 0; index--) {
-    const isWhole = lines[index - 1]?.split(' ', 3)[2] === 'F'
-    if (isWhole && found++ === count) break
+  let start = lines.length
+  for (let found = 0; start > 0; start--) {
+    const isNew = start === lines.length || lines[start - 1]?.split(' ', 3)[2] === 'F'
+    if (isNew && found++ === count) break
   }
-  return lines.slice(index)
+  return lines.slice(start)
 }
 
 function earliestTime({ sinceSeconds, sinceTime }: PodLogOptions, nowMs: number): string {
