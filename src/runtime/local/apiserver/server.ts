@@ -25,6 +25,7 @@ import { furnishNamespaces } from './namespaces.ts'
 import { Registry } from './registry/registry.ts'
 import { StatusError } from './status.ts'
 import { Store } from './store.ts'
+import { answerUpgrade } from './streaming/upgrade.ts'
 import type { ApiServer, ApiServerOptions, Listening, ListenTarget, NodeHooks, User } from './types.ts'
 import type { ApiCore } from './verbs/operation.ts'
 
@@ -94,8 +95,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     const identify = () => user ?? authenticate(request.socket, request.headers.authorization, tokens)
     void answerNode(context, request, response, identify)
   }
-  const handleUpgrade = (_request: IncomingMessage, socket: Duplex) => {
-    socket.end('HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+  const handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const identify = () => authenticate(request.socket, request.headers.authorization, tokens)
+    answerUpgrade(context, request, socket, head, identify)
   }
   return {
     store,

@@ -11,16 +11,11 @@ function keyDefaultsOf(schema: Schema): Record<string, string | number> {
 }
 
 function listSchema(schema: Schema): MergeSchema {
-  switch (schema['x-kubernetes-list-type']) {
-    case 'set':
-      return { listType: 'set' }
-    case 'map': {
-      const keys = schema['x-kubernetes-list-map-keys'] ?? []
-      return { listType: 'map', keys, keyDefaults: keyDefaultsOf(schema), items: convert(schema.items ?? {}) }
-    }
-    default:
-      return { atomic: true }
-  }
+  const listType = schema['x-kubernetes-list-type']
+  if (listType === 'set') return { listType }
+  if (listType !== 'map') return { atomic: true }
+  const keys = schema['x-kubernetes-list-map-keys'] ?? []
+  return { listType, keys, keyDefaults: keyDefaultsOf(schema), items: convert(schema.items ?? {}) }
 }
 
 function convert(schema: Schema): MergeSchema {

@@ -77,7 +77,7 @@ export function selectorText(selector: unknown): string {
   const extra = (Array.isArray(expressions) ? expressions : []).map((expression: unknown) => {
     const key = stringAt(expression, ['key']) ?? ''
     const values = ((valueAt(expression, ['values']) as string[] | undefined) ?? []).join(',')
-    switch (stringAt(expression, ['operator'])) {
+    switch (stringAt(expression, ['operator']) ?? '') {
       case 'In':
         return `${key} in (${values})`
       case 'NotIn':

@@ -5,7 +5,7 @@ import { ageColumn, type Column, field, labelText, nameColumn, selectorText, tex
 function externalIp(service: StoredObject): string {
   const external = valueAt(service, ['spec', 'externalIPs'])
   const given = Array.isArray(external) ? external.map(String) : []
-  switch (stringAt(service, ['spec', 'type'])) {
+  switch (stringAt(service, ['spec', 'type']) ?? '') {
     case 'ExternalName':
       return stringAt(service, ['spec', 'externalName']) ?? '<none>'
     case 'LoadBalancer': {
