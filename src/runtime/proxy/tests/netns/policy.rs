@@ -12,7 +12,7 @@ use crate::support::{
     mesh::{Mesh, MeshedPod, http_client},
     network::Pod,
     pb::inbound,
-    scenario::{allow_everyone, allow_identities, detect, opaque},
+    scenario::{allow_everyone, allow_identities, detect, inherited, opaque},
     serve::Version,
     world::{AnyPod, Side, World},
 };
@@ -69,6 +69,20 @@ fn only_a_listed_identity_gets_through() {
                 (once && metrics.sum("inbound_http_authz_allow_total", &[]) > 0.5).then_some(())
             })
             .await;
+    });
+}
+
+#[test]
+fn a_route_has_the_authorizations_of_its_server_and_its_own() {
+    isolated(async || {
+        let world = World::new(Side::Plain, Side::Meshed).await;
+        let _app = HttpApp::start(&world.server, 8080, Version::Http1);
+        let mut http = http_client(&world.client, world.target, Version::Http1, "web").await;
+        // The route itself lists nobody; who is let into the server is let into its routes.
+        set(&world.mesh, inherited(detect(vec![allow_identities(&[])])));
+        eventually_status(&mut http, 403).await;
+        set(&world.mesh, inherited(detect(vec![allow_everyone()])));
+        eventually_status(&mut http, 200).await;
     });
 }
 

@@ -143,7 +143,8 @@ impl Service {
 pub fn detect(authorizations: Vec<inbound::Authz>) -> inbound::Server {
     let kind = inbound::proxy_protocol::Kind::Detect(inbound::proxy_protocol::Detect {
         timeout: Some(wire_duration(Duration::from_secs(10))),
-        http_routes: vec![every_http_request()],
+        // As our controller does; Linkerd's leaves them out, see `inherited`.
+        http_routes: vec![every_http_request(authorizations.clone())],
         http_local_rate_limit: None,
     });
     server(kind, authorizations)
@@ -172,7 +173,22 @@ fn server(
     }
 }
 
-fn every_http_request() -> inbound::HttpRoute {
+/// The same, in the way of Linkerd's controller: the route adds nothing to the server's
+/// authorizations.
+pub fn inherited(mut server: inbound::Server) -> inbound::Server {
+    let kind = server
+        .protocol
+        .as_mut()
+        .and_then(|protocol| protocol.kind.as_mut());
+    if let Some(inbound::proxy_protocol::Kind::Detect(detect)) = kind {
+        for route in &mut detect.http_routes {
+            route.authorizations.clear();
+        }
+    }
+    server
+}
+
+fn every_http_request(authorizations: Vec<inbound::Authz>) -> inbound::HttpRoute {
     let path = http_route::PathMatch {
         kind: Some(http_route::path_match::Kind::Prefix("/".to_owned())),
     };
@@ -182,6 +198,7 @@ fn every_http_request() -> inbound::HttpRoute {
     }];
     inbound::HttpRoute {
         metadata: Some(default_metadata("default")),
+        authorizations,
         rules: vec![inbound::http_route::Rule {
             matches,
             filters: Vec::new(),
