@@ -52,9 +52,13 @@ const allowed: Record<Layer, readonly Layer[]> = {
   'src/runtime/shared': [],
 }
 
-/** Exceptions by file prefix: the injector renders the proxy from the installer's templates. */
+/**
+ * Exceptions by file prefix: the injector renders the proxy from the installer's templates, and `mesh inject --manual`
+ * is the injector's pure core.
+ */
 const exceptions: readonly { from: string; to: Layer }[] = [
   { from: 'src/runtime/control/injector/', to: 'src/templates' },
+  { from: 'src/runtime/actions/inject-manual.ts', to: 'src/runtime/control' },
 ]
 
 function layerOf(file: string): Layer | undefined {
