@@ -122,6 +122,31 @@ test('--to counts what the target sent to the peer, --from what the peer sent to
   assert.is(elsewhere[0]?.rps, null)
 })
 
+test('--from shows only what was reached', () => {
+  const web = scraped(podObject('web-1'), {
+    40000: traffic(toPayments, {}),
+    100000: traffic(toPayments, { success: 60 }),
+  })
+  const payments = scraped(podObject('payments-1', { deployment: 'payments' }), {})
+  const cart = scraped(podObject('cart-1', { deployment: 'cart' }), {})
+  const target = { kind: 'deployment', namespace: 'shop' } as const
+  const rows = computeStat([web, payments, cart], query({ target, from: { ...target, name: 'web' } }), nowMs)
+  assert.equal(
+    rows.map(({ name }) => name),
+    ['payments'],
+  )
+})
+
+test('probes are no traffic', () => {
+  const probe = 'direction="inbound",authz_kind="default",authz_name="probe"'
+  const web = scraped(podObject('web-1'), {
+    40000: traffic(probe, {}),
+    100000: traffic(probe, { failure: 600, buckets: { '1': 600, '+Inf': 600 } }),
+  })
+  const [row] = computeStat([web], query(), nowMs)
+  assert.equal([row?.rps, row?.successRate, row?.latencyMs], [null, null, null])
+})
+
 test('a service is what clients saw of it', () => {
   const web = scraped(podObject('web-1'), {
     40000: traffic(toPayments, {}),

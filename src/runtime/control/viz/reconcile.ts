@@ -29,6 +29,8 @@ const edgeWindowMs = 60_000
  * | `from` | of the peer | outbound | `dst_*` of the series |
  * | service | every | outbound | `dst_service` of the series |
  *
+ * Probes of the kubelet count for nothing: an idle workload is idle, and a rate is of what clients ask for.
+ *
  * Rates are over the part of the window that is known of, not over its nominal length, so that a workload that came
  * a moment ago has its true rate.
  *
@@ -39,13 +41,14 @@ export function computeStat(targets: Iterable<Target>, query: StatQuery, nowMs: 
   const rows = new Map<string, Row>()
   const { target, to, from } = query
   const byPeer = from !== undefined || target.kind === 'service'
-  for (const each of targets) {
+  const all = [...targets]
+  for (const each of all) {
     if (!byPeer) addOwn(rows, each, target, to, { accepts, windowMs: query.windowMs, nowMs })
     else if (from === undefined || podMatches(each.pod, from)) {
       addByPeer(rows, each, target, { accepts, windowMs: query.windowMs, nowMs })
     }
-    if (from !== undefined && target.kind !== 'service') countPod(rows, each, target, accepts)
   }
+  if (from !== undefined) for (const each of all) countPod(rows, each, target, accepts)
   return [...rows.values()]
     .filter((row) => target.kind !== 'pod' || !row.isGone)
     .map((row) => row.toStat(target.kind))
@@ -83,9 +86,10 @@ function addByPeer(rows: Map<string, Row>, each: Target, target: ResourceRef, sc
   })
 }
 
+/** Counts a pod in the row that it belongs to, if there is one: without traffic from the peer there is none. */
 function countPod(rows: Map<string, Row>, each: Target, target: ResourceRef, accepts: LabelTest): void {
   if (!podMatches(each.pod, target) || !accepts(each.pod.labels)) return
-  rowOf(rows, placeOfPod(each.pod, target.kind)).countPod(each)
+  rows.get(keyOf(placeOfPod(each.pod, target.kind)))?.countPod(each)
 }
 
 /** Gives every series of a proxy that moved in the window to the row that it belongs to. */
@@ -95,14 +99,24 @@ function addTraffic(each: Target, scope: Scope, choose: (series: Series) => Row 
   if (covered === undefined) return
   const isLive = !each.isGone && covered.toMs > scope.nowMs - staleMs
   for (const reading of each.history.read(fromMs, scope.nowMs, () => true)) {
+    if (isProbe(reading.series)) continue
     const row = choose(reading.series)
     row?.cover(covered)
     row?.add(reading, isLive)
   }
 }
 
+/** Requests that the proxy let in because they are probes of the pod's own. */
+function isProbe({ labels }: Series): boolean {
+  return labels.authz_kind === 'default' && labels.authz_name === 'probe'
+}
+
+function keyOf(place: Place): string {
+  return JSON.stringify([place.namespace, place.name])
+}
+
 function rowOf(rows: Map<string, Row>, place: Place): Row {
-  const key = JSON.stringify([place.namespace, place.name])
+  const key = keyOf(place)
   const known = rows.get(key)
   if (known !== undefined) return known
   const row = new Row(place)
