@@ -1,5 +1,5 @@
 // Bundles the command line, the controllers, the local cluster and the sample application into dist/.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Help, Plugin, settings } from '@oclif/core'
@@ -71,7 +71,7 @@ const stubDevtools: EsbuildPlugin = {
   },
 }
 
-/** Bundles, then removes what an earlier build left: a program that runs meanwhile finds its files until then. */
+/** Bundles, then removes what an earlier build left. */
 async function bundle(): Promise<void> {
   const { metafile } = await build({
     metafile: true,
@@ -103,9 +103,16 @@ async function bundle(): Promise<void> {
       ].join('\n'),
     },
   })
-  const made = new Set(Object.keys(metafile.outputs).map((file) => join(root, file)))
-  for (const folder of ['chunks', 'commands']) {
-    for (const file of filesIn(join(dist, folder), /\.js$/)) if (!made.has(file)) rmSync(file)
+  removeStale(new Set(Object.keys(metafile.outputs).map((file) => join(root, file))))
+}
+
+/** Chunks of an earlier build may still be asked for by programs that run, and by a build beside this one. */
+const staleChunkAgeMs = 3_600_000
+
+function removeStale(made: ReadonlySet<string>): void {
+  for (const file of filesIn(join(dist, 'commands'), /\.js$/)) if (!made.has(file)) rmSync(file)
+  for (const file of filesIn(join(dist, 'chunks'), /\.js$/)) {
+    if (!made.has(file) && Date.now() - statSync(file).mtimeMs > staleChunkAgeMs) rmSync(file)
   }
 }
 
