@@ -16,7 +16,8 @@ use crate::{
     pb::inbound::{PortSpec, Server, inbound_server_policies_client::InboundServerPoliciesClient},
 };
 
-/// How long the first connection to a port waits for the controller before the default holds.
+/// How long connections to a port wait for the controller's first answer, counted from the start of the watch: while
+/// the controller is away, probes and clients must not wait again and again.
 const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a watch holds.
@@ -43,6 +44,7 @@ pub struct PolicyStore {
 #[derive(Debug)]
 struct Entry {
     receiver: watch::Receiver<Current>,
+    started_at: Instant,
     used_at: Instant,
 }
 
@@ -105,6 +107,7 @@ impl PolicyStore {
         let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = ports.entry(port).or_insert_with(|| Entry {
             receiver: self.follow(port),
+            started_at: now,
             used_at: now,
         });
         entry.used_at = now;
@@ -114,14 +117,22 @@ impl PolicyStore {
     /// The policy of `port` once the controller has answered or it is clear that it will not soon.
     pub async fn get(&self, port: u16) -> watch::Receiver<Current> {
         let mut receiver = self.watch(port);
+        let deadline = self.started_at(port) + FIRST_ANSWER;
         let answer = receiver.wait_for(|current| current.resolved);
-        if tokio::time::timeout(FIRST_ANSWER, answer).await.is_err() {
+        if tokio::time::timeout_at(deadline, answer).await.is_err() {
             tracing::debug!(
                 port,
                 "no answer of the policy controller; the default policy holds"
             );
         }
         receiver
+    }
+
+    fn started_at(&self, port: u16) -> Instant {
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports
+            .get(&port)
+            .map_or_else(Instant::now, |entry| entry.started_at)
     }
 
     /// Stops watches that nobody has asked for in a while.
