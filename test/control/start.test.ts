@@ -25,7 +25,10 @@ function start(args: string[], module: ControllerModule): Run {
   const clock = new FakeClock()
   const printed: string[] = []
   const logged: Run['logged'] = []
-  const logger = pino({ level: 'info' }, { write: (line: string) => logged.push(JSON.parse(line)) })
+  const logger = pino(
+    { level: 'info' },
+    { write: (line: string) => logged.push(JSON.parse(line) as Run['logged'][number]) },
+  )
   const exitCode = startController(args, {
     components: { identity: { adminAddr: '127.0.0.1:0', load: () => Promise.resolve(module) } },
     env: () => undefined,
