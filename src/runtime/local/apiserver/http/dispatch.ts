@@ -1,6 +1,7 @@
 import { tokenIssuer } from '../auth/tokens.ts'
 import { answerDiscovery } from '../discovery/discovery.ts'
 import { answerOpenApi } from '../openapi/openapi.ts'
+import { answerOpenApiV2 } from '../openapi/v2.ts'
 import { denied, resourceAttributes } from './attributes.ts'
 import type { HandlerContext } from './context.ts'
 import { answerHealth, versionInfo } from './health.ts'
@@ -29,6 +30,7 @@ function answerPath(context: HandlerContext, request: ApiRequest): ApiResponse {
     answerHealth(path) ??
     answerDiscovery(context.core.registry, request) ??
     answerOpenApi(context.core.registry, request) ??
+    answerOpenApiV2(context.core.registry, request) ??
     answerIssuer(context, path)
   if (found) return found
   throw unknownPath()
