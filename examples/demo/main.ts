@@ -26,6 +26,7 @@ async function show(world: World, book: ClaimBook): Promise<void> {
   for (const proof of proofs) {
     print()
     print(paint(proof.heading, 'bold', colour))
+    await proof.prepare?.(world)
     if (proof.command !== undefined) {
       print(`$ ${proof.command}`)
       print((await world.shell.run(proof.command)).stdout.trimEnd())

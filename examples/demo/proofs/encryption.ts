@@ -6,7 +6,7 @@ import type { Proof } from './proof.ts'
 
 /** Captures what goes between pods, and reports how much, and how often the marker is in it. */
 const captureScript = [
-  'tcpdump -Z root -i any -n -s 0 -U -w /tmp/wire.pcap "tcp and net 10.244.0.0/16" 2>/tmp/tcpdump.log &',
+  'tcpdump -Z root -i any -n -s 0 -U -w /tmp/wire.pcap "tcp and src net 10.244.0.0/16 and dst net 10.244.0.0/16" 2>/tmp/tcpdump.log &',
   'until grep -q listening /tmp/tcpdump.log; do kill -0 $! || { cat /tmp/tcpdump.log; exit 1; }; sleep 0.05; done',
   'echo capturing',
   'sleep 4',

@@ -31,6 +31,11 @@ function successBetween(row: StatJson | undefined, low: number, high: number): s
 /** The table of `mesh viz stat`, and what the load generator itself counted. */
 export const traffic: Proof = {
   heading: 'Golden metrics of live traffic. Payments has a planted fault: each fifth charge fails.',
+  prepare: async (world) => {
+    await until(world, 'web is busy in mesh viz stat', async () =>
+      ((await statOf(world)).get('web')?.rps ?? 0) > 10 ? true : undefined,
+    )
+  },
   command: 'mesh viz stat deploy -n shop -t 30s',
   claims: (world) => [
     {
