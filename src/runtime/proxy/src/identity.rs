@@ -100,7 +100,8 @@ impl Renewer {
         let rng = Rng::from_entropy();
         let first = BackoffConfig {
             min: Duration::from_millis(100),
-            max: Duration::from_secs(10),
+            // Nothing is served before the first certificate: a new pod must not wait long for a new identity pod.
+            max: Duration::from_secs(2),
             jitter: 0.2,
         };
         let later = BackoffConfig {
