@@ -258,8 +258,7 @@ fn work(
         });
         for listener in listeners.outbound {
             let listener = TcpListener::from_std(listener)?;
-            // Only connections hold up draining, not the listener.
-            tokio::task::spawn_local(outbound.clone().accept(listener, watch.clone()));
+            tokio::task::spawn_local(outbound.clone().accept(listener, watch.source()));
         }
         inbound
             .accept(TcpListener::from_std(listeners.inbound)?, watch)

@@ -14,7 +14,14 @@ pub struct Signal {
 #[derive(Clone, Debug)]
 pub struct Watch {
     draining: watch::Receiver<bool>,
-    _alive: mpsc::Sender<()>,
+    alive: mpsc::Sender<()>,
+}
+
+/// Makes watches without being one: for listeners, which need not finish.
+#[derive(Clone, Debug)]
+pub struct Source {
+    draining: watch::Receiver<bool>,
+    alive: mpsc::WeakSender<()>,
 }
 
 /// A signal and the first of its watches.
@@ -23,7 +30,7 @@ pub fn channel() -> (Signal, Watch) {
     let (sender, alive) = mpsc::channel(1);
     let watch = Watch {
         draining: draining.subscribe(),
-        _alive: sender,
+        alive: sender,
     };
     (Signal { draining, alive }, watch)
 }
@@ -50,6 +57,26 @@ impl Watch {
     /// Returns once the signal is given (or its owner is gone).
     pub async fn draining(&mut self) {
         let _ = self.draining.wait_for(|draining| *draining).await;
+    }
+
+    /// For whoever only hands watches out.
+    pub fn source(&self) -> Source {
+        Source {
+            draining: self.draining.clone(),
+            alive: self.alive.downgrade(),
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A new watch; `None` once all others are dropped.
+    pub fn watch(&self) -> Option<Watch> {
+        Some(Watch {
+            draining: self.draining.clone(),
+            alive: self.alive.upgrade()?,
+        })
     }
 }
 

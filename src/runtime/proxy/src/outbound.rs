@@ -80,10 +80,12 @@ impl Outbound {
 
     /// Accepts connections for as long as the process lives: while draining, too, because the
     /// application may need others in order to end well.
-    pub async fn accept(self: Rc<Self>, listener: TcpListener, drain: drain::Watch) {
+    pub async fn accept(self: Rc<Self>, listener: TcpListener, drain: drain::Source) {
         loop {
             let accepted = accept::accept(&listener, self.config.common.accept).await;
-            let (this, drain) = (self.clone(), drain.clone());
+            let (this, Some(drain)) = (self.clone(), drain.watch()) else {
+                return;
+            };
             tokio::task::spawn_local(async move { this.serve(accepted, drain).await });
         }
     }

@@ -224,6 +224,10 @@ impl PathMatch {
 }
 
 fn has_prefix(path: &str, prefix: &str) -> bool {
+    if prefix.is_empty() {
+        // Every target, that of `OPTIONS *` included.
+        return true;
+    }
     path.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -104,7 +104,7 @@ impl HttpService {
                 request: None,
             });
         };
-        if let Err(fault) = require_id(&request, &live.upstream.security) {
+        if let Err(fault) = require_id(&mut request, &live.upstream.security) {
             return Err(Failed {
                 fault,
                 request: None,
@@ -167,8 +167,8 @@ impl Service for HttpService {
 }
 
 /// Holds the server to what the application demands in `l5d-require-id`.
-fn require_id(request: &Request<Body>, security: &Security) -> Result<(), Fault> {
-    let Some(required) = request.headers().get(REQUIRE_ID) else {
+fn require_id(request: &mut Request<Body>, security: &Security) -> Result<(), Fault> {
+    let Some(required) = request.headers_mut().remove(REQUIRE_ID) else {
         return Ok(());
     };
     let required = required.to_str().unwrap_or_default();

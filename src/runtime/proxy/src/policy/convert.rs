@@ -30,26 +30,37 @@ impl ServerPolicy {
                     .and_then(|t| Duration::try_from(t).ok())
                     .filter(|t| !t.is_zero())
                     .unwrap_or(timeout),
-                routes: http_routes(&detect.http_routes),
+                routes: http_routes(&detect.http_routes, &wire.authorizations),
             },
-            Some(Kind::Http1(http)) => Protocol::Http1(http_routes(&http.routes)),
-            Some(Kind::Http2(http)) => Protocol::Http2(http_routes(&http.routes)),
-            Some(Kind::Grpc(grpc)) => Protocol::Grpc(grpc_routes(&grpc.routes)),
+            Some(Kind::Http1(http)) => {
+                Protocol::Http1(http_routes(&http.routes, &wire.authorizations))
+            }
+            Some(Kind::Http2(http)) => {
+                Protocol::Http2(http_routes(&http.routes, &wire.authorizations))
+            }
+            Some(Kind::Grpc(grpc)) => {
+                Protocol::Grpc(grpc_routes(&grpc.routes, &wire.authorizations))
+            }
             Some(Kind::Opaque(_)) => Protocol::Opaque,
             Some(Kind::Tls(_)) => Protocol::Tls,
             None => Protocol::Invalid,
         };
         Self {
             protocol,
-            authorizations: authorizations(&wire.authorizations),
+            authorizations: authorizations(&[], &wire.authorizations),
             meta: Meta::from_labels(&wire.labels),
             port,
         }
     }
 }
 
-fn authorizations(wire: &[inbound::Authz]) -> Arc<[Authorization]> {
-    wire.iter().filter_map(Authorization::from_wire).collect()
+/// A route has the authorizations of its server and its own.
+fn authorizations(server: &[inbound::Authz], own: &[inbound::Authz]) -> Arc<[Authorization]> {
+    server
+        .iter()
+        .chain(own)
+        .filter_map(Authorization::from_wire)
+        .collect()
 }
 
 impl Authorization {
@@ -110,12 +121,12 @@ impl Network {
     }
 }
 
-fn http_routes(wire: &[inbound::HttpRoute]) -> HttpRoutes {
+fn http_routes(wire: &[inbound::HttpRoute], server: &[inbound::Authz]) -> HttpRoutes {
     wire.iter()
         .map(|route| Route {
             meta: Meta::from_optional(route.metadata.as_ref()),
             hosts: route.hosts.iter().filter_map(Host::from_wire).collect(),
-            authorizations: authorizations(&route.authorizations),
+            authorizations: authorizations(server, &route.authorizations),
             rules: route
                 .rules
                 .iter()
@@ -127,12 +138,12 @@ fn http_routes(wire: &[inbound::HttpRoute]) -> HttpRoutes {
         .collect()
 }
 
-fn grpc_routes(wire: &[inbound::GrpcRoute]) -> GrpcRoutes {
+fn grpc_routes(wire: &[inbound::GrpcRoute], server: &[inbound::Authz]) -> GrpcRoutes {
     wire.iter()
         .map(|route| Route {
             meta: Meta::from_optional(route.metadata.as_ref()),
             hosts: route.hosts.iter().filter_map(Host::from_wire).collect(),
-            authorizations: authorizations(&route.authorizations),
+            authorizations: authorizations(server, &route.authorizations),
             rules: route
                 .rules
                 .iter()
