@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
+
 use crate::support::{
     app::HttpApp,
     client::HttpClient,
@@ -45,7 +47,7 @@ async fn answers(http: &mut HttpClient, requests: usize) -> BTreeMap<String, usi
 }
 
 #[test]
-fn requests_of_one_connection_spread_over_the_endpoints() {
+fn requests_spread_over_the_endpoints() {
     isolated(async || {
         let mesh = Mesh::start();
         let client = mesh.meshed("client").await;
@@ -54,10 +56,21 @@ fn requests_of_one_connection_spread_over_the_endpoints() {
             "web",
             servers.iter().map(|(pod, _)| pod.endpoint(8080)).collect(),
         );
-        let mut http = http_client(&client, web, Version::Http1, "web").await;
-        let answers = answers(&mut http, 300).await;
-        assert_eq!(answers.len(), 3, "{answers:?}");
-        assert!(answers.values().all(|count| *count >= 30), "{answers:?}");
+        let clients = (0..12).map(async |_| {
+            let mut http = http_client(&client, web, Version::Http1, "web").await;
+            let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+            for _ in 0..25 {
+                let server = http.get("/slow/5").await.expect("a response").text();
+                *answers.entry(server).or_default() += 1;
+            }
+            answers
+        });
+        let mut total: BTreeMap<String, usize> = BTreeMap::new();
+        for (server, count) in join_all(clients).await.into_iter().flatten() {
+            *total.entry(server).or_default() += count;
+        }
+        assert_eq!(total.len(), 3, "{total:?}");
+        assert!(total.values().all(|count| *count >= 30), "{total:?}");
     });
 }
 

@@ -172,13 +172,11 @@ fn direct_connections_to_the_proxys_own_ports_do_not_loop() {
         );
         for own in ["127.0.0.1:4140", "[::1]:4140"] {
             let own = own.parse().expect("an address");
-            let stream = attack.server.connect(own).await.expect("a connection");
-            let answer = exchange(stream, request).await;
-            assert!(
-                !answer.starts_with(b"HTTP/1.1 200"),
-                "{}",
-                String::from_utf8_lossy(&answer)
-            );
+            // Refused at once, or closed: it must only not be served.
+            if let Ok(stream) = attack.server.connect(own).await {
+                let answer = exchange(stream, request).await;
+                assert!(!answer.starts_with(b"HTTP/1.1 200"), "{own}: {answer:?}");
+            }
         }
         assert!(attack.app.seen().is_empty());
         attack.assert_alive().await;
@@ -404,7 +402,7 @@ fn transport_headers_that_lie_are_refused() {
             tls::transport_header(4143, ""),
             tls::transport_header(9, "no-such-gateway.example.com"),
             honest[..honest.len() - 1].to_vec(),
-            honest[..30].to_vec(),
+            honest[..26].to_vec(),
             endless,
             wrong_word,
             garbage(11, 500),

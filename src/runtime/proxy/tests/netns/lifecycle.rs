@@ -138,7 +138,7 @@ fn metrics_have_linkerds_names_and_labels() {
         let outbound = world.client.metrics().await;
         let labels = [
             ("direction", "outbound"),
-            ("authority", authority),
+            ("authority", "web.default.svc.cluster.local:80"),
             ("dst_service", "web"),
             ("dst_namespace", "default"),
             ("dst_pod", "server"),
@@ -180,9 +180,11 @@ fn sigterm_lets_requests_finish_and_then_ends() {
         for proxy in [&server.proxy, &client.proxy] {
             proxy.signal(libc::SIGTERM);
         }
-        let target = world.target;
+        // Peers must go elsewhere; the application may still need connections to end well.
+        let plain = Pod::new("plain");
+        let inbound = server.addr(8080);
         eventually("new connections are refused", async || {
-            match client.connect(target).await {
+            match plain.connect(inbound).await {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
                 other => Err(other),
             }

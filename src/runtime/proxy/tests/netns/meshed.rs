@@ -133,14 +133,14 @@ async fn http(world: World, version: Version) {
 
 /// The proxies count what went through, with the identity of the other side.
 async fn assert_http_metrics(world: &World, requests: f64) {
-    let (tls, counted) = (world.is_meshed().to_string(), Some(requests));
+    let (tls, counted) = (world.tls_label(), Some(requests));
     let (client_id, server_id) = (world.client.identity(), world.server.identity());
     for (pod, direction, id) in [
         (&world.client, "outbound", ("server_id", &server_id)),
         (&world.server, "inbound", ("client_id", &client_id)),
     ] {
         let Some(proxy) = pod.proxy() else { continue };
-        let mut labels = vec![("direction", direction), ("tls", tls.as_str())];
+        let mut labels = vec![("direction", direction), ("tls", tls)];
         if world.is_meshed() {
             labels.push((id.0, id.1.as_str()));
         }
@@ -268,17 +268,13 @@ async fn echo(mut stream: TcpStream, body: Vec<u8>) {
 }
 
 async fn assert_tcp_metrics(world: &World) {
-    let tls = world.is_meshed().to_string();
+    let tls = world.tls_label();
     for (pod, direction, peer) in [
         (&world.client, "outbound", "dst"),
         (&world.server, "inbound", "src"),
     ] {
         let Some(proxy) = pod.proxy() else { continue };
-        let labels = [
-            ("direction", direction),
-            ("peer", peer),
-            ("tls", tls.as_str()),
-        ];
+        let labels = [("direction", direction), ("peer", peer), ("tls", tls)];
         proxy
             .eventually_metrics(
                 &format!("two connections {labels:?}, both closed"),

@@ -65,7 +65,7 @@ fn only_a_listed_identity_gets_through() {
             .proxy
             .eventually_metrics(denied, |metrics| {
                 let tls = |tls| metrics.sum(denied, &[("tls", tls)]);
-                let once = tls("true") > 0.5 && tls("false") > 0.5;
+                let once = tls("true") > 0.5 && tls("no_identity") > 0.5;
                 (once && metrics.sum("inbound_http_authz_allow_total", &[]) > 0.5).then_some(())
             })
             .await;

@@ -113,9 +113,15 @@ async fn respond(name: &str, request: Request<Incoming>) -> Response<ResponseBod
     {
         sleep(Duration::from_millis(millis)).await;
     }
+    // A body after HEAD is left to the server, which over HTTP/2 would send it (RFC 9110 §9.3.2).
+    let text = if *request.method() == Method::HEAD {
+        ""
+    } else {
+        name
+    };
     // The rest of the request, so that the connection can be used again.
     let _ = request.into_body().collect().await;
-    let body = Full::new(Bytes::from(name.to_owned())).map_err(|never| match never {});
+    let body = Full::new(Bytes::from(text.to_owned())).map_err(|never| match never {});
     Response::builder()
         .status(status)
         .header("x-app", name)

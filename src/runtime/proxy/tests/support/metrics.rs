@@ -1,10 +1,30 @@
 //! Reads the Prometheus text format (exposition format 0.0.4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// All samples of one scrape.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics(Vec<Sample>);
+
+/// One line a sample, buckets left out: what a failed test shows must be readable.
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Sample {
+            name,
+            labels,
+            value,
+        } in &self.0
+        {
+            if !name.ends_with("_bucket") {
+                write!(f, "\n{name} {value}")?;
+                labels
+                    .iter()
+                    .try_for_each(|(label, value)| write!(f, " {label}={value}"))?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// One time series.
 #[derive(Clone, Debug)]

@@ -116,6 +116,15 @@ impl World {
         }
     }
 
+    /// The value of the label `tls` of connections between the pods.
+    pub fn tls_label(&self) -> &'static str {
+        if self.is_meshed() {
+            "true"
+        } else {
+            "no_identity"
+        }
+    }
+
     /// Whether the connection between the pods is mutual TLS.
     pub fn is_meshed(&self) -> bool {
         self.client.proxy().is_some() && self.server.proxy().is_some()
