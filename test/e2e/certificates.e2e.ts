@@ -2,29 +2,42 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { buildPeer, type Cluster, deployPeer, execute, installMesh, podsOf, startCluster } from './cluster.ts'
+import {
+  buildPeer,
+  type Cluster,
+  deployPeer,
+  execute,
+  installMesh,
+  podsOf,
+  shown,
+  startCluster,
+} from './cluster.ts'
 
 const test = suite('certificates')
 
 let cluster: Cluster
 let podIp = ''
 
-test.before(async () => {
-  cluster = await startCluster('certs')
-  await installMesh(cluster)
-  const program = await buildPeer(cluster.home)
-  await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true })
-  // The prober runs openssl inside the cluster's network, from a pod that is not meshed.
-  await deployPeer(cluster, { namespace: 'prober', name: 'prober', program, meshed: false })
-  const pods = JSON.parse(await cluster.mustKubectl(['get', 'pods', '-n', 'app', '-o', 'json'])) as {
-    items: { status: { podIP: string } }[]
-  }
-  podIp = pods.items[0]?.status.podIP ?? ''
-})
+test.before(
+  shown(async () => {
+    cluster = await startCluster('certs')
+    await installMesh(cluster)
+    const program = await buildPeer(cluster.home)
+    await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true })
+    // The prober runs openssl inside the cluster's network, from a pod that is not meshed.
+    await deployPeer(cluster, { namespace: 'prober', name: 'prober', program, meshed: false })
+    const pods = JSON.parse(await cluster.mustKubectl(['get', 'pods', '-n', 'app', '-o', 'json'])) as {
+      items: { status: { podIP: string } }[]
+    }
+    podIp = pods.items[0]?.status.podIP ?? ''
+  }),
+)
 
-test.after(async () => {
-  await cluster?.stop()
-})
+test.after(
+  shown(async () => {
+    await cluster?.stop()
+  }),
+)
 
 async function openssl(args: string[], stdin = ''): Promise<string> {
   const finished = await execute('openssl', args, { stdin })

@@ -281,3 +281,15 @@ export async function proxyMetrics(cluster: Cluster, namespace: string, pod: str
     return [{ name: found[1], labels, value: Number(found[3]) }]
   })
 }
+
+/** A hook whose failure is shown: uvu reports that no test ran, but not why. */
+export function shown(hook: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    try {
+      await hook()
+    } catch (error) {
+      console.error(error)
+      throw error
+    }
+  }
+}

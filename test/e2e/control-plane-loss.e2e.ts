@@ -7,6 +7,7 @@ import {
   deployPeer,
   installMesh,
   podsOf,
+  shown,
   startCluster,
   until,
 } from './cluster.ts'
@@ -17,18 +18,22 @@ let cluster: Cluster
 let program = ''
 let client = ''
 
-test.before(async () => {
-  cluster = await startCluster('loss')
-  await installMesh(cluster)
-  program = await buildPeer(cluster.home)
-  await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true, replicas: 2 })
-  await deployPeer(cluster, { namespace: 'client', name: 'client', program, meshed: true })
-  client = (await podsOf(cluster, 'client', 'client'))[0] ?? ''
-})
+test.before(
+  shown(async () => {
+    cluster = await startCluster('loss')
+    await installMesh(cluster)
+    program = await buildPeer(cluster.home)
+    await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true, replicas: 2 })
+    await deployPeer(cluster, { namespace: 'client', name: 'client', program, meshed: true })
+    client = (await podsOf(cluster, 'client', 'client'))[0] ?? ''
+  }),
+)
 
-test.after(async () => {
-  await cluster?.stop()
-})
+test.after(
+  shown(async () => {
+    await cluster?.stop()
+  }),
+)
 
 async function scale(deployment: string, replicas: number): Promise<void> {
   await cluster.mustKubectl(['scale', '-n', 'linkerd', `deploy/${deployment}`, `--replicas=${replicas}`])

@@ -7,6 +7,7 @@ import {
   deployPeer,
   installMesh,
   podsOf,
+  shown,
   startCluster,
   until,
 } from './cluster.ts'
@@ -16,23 +17,33 @@ const test = suite('policy')
 let cluster: Cluster
 const pods: Record<string, string> = {}
 
-test.before(async () => {
-  cluster = await startCluster('policy')
-  await installMesh(cluster)
-  const program = await buildPeer(cluster.home)
-  const strict = { 'config.linkerd.io/default-inbound-policy': 'all-authenticated' }
-  await deployPeer(cluster, { namespace: 'app', name: 'strict', program, meshed: true, annotations: strict })
-  await deployPeer(cluster, { namespace: 'app', name: 'guarded', program, meshed: true })
-  await deployPeer(cluster, { namespace: 'client', name: 'friend', program, meshed: true })
-  await deployPeer(cluster, { namespace: 'client', name: 'stranger', program, meshed: true })
-  await deployPeer(cluster, { namespace: 'client', name: 'plain', program, meshed: false })
-  for (const name of ['friend', 'stranger', 'plain'])
-    pods[name] = (await podsOf(cluster, 'client', name))[0] ?? ''
-})
+test.before(
+  shown(async () => {
+    cluster = await startCluster('policy')
+    await installMesh(cluster)
+    const program = await buildPeer(cluster.home)
+    const strict = { 'config.linkerd.io/default-inbound-policy': 'all-authenticated' }
+    await deployPeer(cluster, {
+      namespace: 'app',
+      name: 'strict',
+      program,
+      meshed: true,
+      annotations: strict,
+    })
+    await deployPeer(cluster, { namespace: 'app', name: 'guarded', program, meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'friend', program, meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'stranger', program, meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'plain', program, meshed: false })
+    for (const name of ['friend', 'stranger', 'plain'])
+      pods[name] = (await podsOf(cluster, 'client', name))[0] ?? ''
+  }),
+)
 
-test.after(async () => {
-  await cluster?.stop()
-})
+test.after(
+  shown(async () => {
+    await cluster?.stop()
+  }),
+)
 
 function callAs(client: string, service: string, protocol: 'http1' | 'grpc' | 'tcp' | 'server-first') {
   const from = { namespace: 'client', pod: pods[client] ?? '' }

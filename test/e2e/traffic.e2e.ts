@@ -10,6 +10,7 @@ import {
   podsOf,
   proxyMetrics,
   type Sample,
+  shown,
   startCluster,
   until,
 } from './cluster.ts'
@@ -24,21 +25,25 @@ type Peer = keyof typeof peers
 let cluster: Cluster
 const pods = {} as Record<Peer, string>
 
-test.before(async () => {
-  cluster = await startCluster('traffic')
-  await installMesh(cluster)
-  const program = await buildPeer(cluster.home)
-  for (const [name, meshed] of Object.entries(peers) as [Peer, boolean][]) {
-    await deployPeer(cluster, { namespace: `ns-${name}`, name, program, meshed })
-    const [pod] = await podsOf(cluster, `ns-${name}`, name)
-    assert.ok(pod, `${name} has a pod`)
-    pods[name] = pod
-  }
-})
+test.before(
+  shown(async () => {
+    cluster = await startCluster('traffic')
+    await installMesh(cluster)
+    const program = await buildPeer(cluster.home)
+    for (const [name, meshed] of Object.entries(peers) as [Peer, boolean][]) {
+      await deployPeer(cluster, { namespace: `ns-${name}`, name, program, meshed })
+      const [pod] = await podsOf(cluster, `ns-${name}`, name)
+      assert.ok(pod, `${name} has a pod`)
+      pods[name] = pod
+    }
+  }),
+)
 
-test.after(async () => {
-  await cluster?.stop()
-})
+test.after(
+  shown(async () => {
+    await cluster?.stop()
+  }),
+)
 
 function callPeer(
   from: Peer,
