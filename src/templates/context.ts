@@ -37,20 +37,32 @@ export interface RenderedProxy {
   volumes: Record<string, unknown>[]
 }
 
-/** The settings of a control plane's own proxy. */
+/**
+ * The settings of a control plane's own proxy.
+ * @param ports.meshed ports that the proxy serves
+ * @param ports.admin port of probes and metrics; it bypasses the proxy, so that no probe waits for the policy that the
+ * controllers themselves serve
+ */
 export function controlPlaneProxyContext(
   values: Values,
   component: ControlPlaneComponent,
-  inboundPorts: number[],
+  ports: { meshed: readonly number[]; admin: number },
 ): ProxyContext {
+  const skipInboundPorts = [values.proxy.skipInboundPorts, String(ports.admin)].filter(Boolean).join(',')
   return {
     controlPlaneNamespace: values.namespace,
     clusterDomain: values.clusterDomain,
     identityTrustDomain: values.identityTrustDomain,
     clusterNetworks: values.clusterNetworks,
     disableIPv6: values.disableIPv6,
-    proxy: { ...values.proxy, skipOutboundPorts: '443,6443', defaultInboundPolicy: 'all-unauthenticated' },
-    inboundPorts,
+    proxy: {
+      ...values.proxy,
+      skipInboundPorts,
+      // Controllers reach the API server without their proxy: it starts after them, or never.
+      skipOutboundPorts: '443,6443',
+      defaultInboundPolicy: 'all-unauthenticated',
+    },
+    inboundPorts: ports.meshed,
     requireIdentityInboundPorts: '',
     trustAnchors: { kind: 'configMap', name: 'linkerd-identity-trust-roots', key: 'ca-bundle.crt' },
     component,

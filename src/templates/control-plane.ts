@@ -1,5 +1,5 @@
 import { meshVersion } from '../runtime/shared/version.ts'
-import { controlPlaneProxyContext } from './context.ts'
+import { type ControlPlaneComponent, controlPlaneProxyContext, type RenderedProxy } from './context.ts'
 import { type RenderedObject, renderFolder } from './render.ts'
 import { containerResources, renderProxy } from './render-proxy.ts'
 import { yamlText } from './to-yaml.ts'
@@ -7,6 +7,16 @@ import { defaultValues, differencesFrom, type Values } from './values.ts'
 
 /** What made an object; the annotation `linkerd.io/created-by`. */
 export const createdBy = `mesh/cli ${meshVersion}`
+
+/** A controller's proxy, and the ports that its pod's annotation says bypass it. */
+function proxyBeside(
+  values: Values,
+  component: ControlPlaneComponent,
+  ports: { meshed: readonly number[]; admin: number },
+): RenderedProxy & { skipInboundPorts: string } {
+  const context = controlPlaneProxyContext(values, component, ports)
+  return { ...renderProxy(context), skipInboundPorts: context.proxy.skipInboundPorts }
+}
 
 /** What the templates of `control-plane/` read. */
 function templateContext(values: Values): object {
@@ -39,9 +49,9 @@ function templateContext(values: Values): object {
       ipv6: `--enable-ipv6=${!values.disableIPv6}`,
     },
     proxies: {
-      identity: renderProxy(controlPlaneProxyContext(values, 'identity', [8080, 9990])),
-      destination: renderProxy(controlPlaneProxyContext(values, 'destination', [8086, 8090, 9996])),
-      injector: renderProxy(controlPlaneProxyContext(values, 'proxy-injector', [8443, 9995])),
+      identity: proxyBeside(values, 'identity', { meshed: [8080], admin: 9990 }),
+      destination: proxyBeside(values, 'destination', { meshed: [8086, 8090], admin: 9996 }),
+      injector: proxyBeside(values, 'proxy-injector', { meshed: [8443], admin: 9995 }),
     },
   }
 }

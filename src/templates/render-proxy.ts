@@ -98,6 +98,8 @@ function templateContext(context: ProxyContext): object {
     image: `${proxy.image.name}:${proxy.image.version}`,
     sidecar: context.component !== 'identity',
     ingress: context.ingress ?? false,
+    // Everything waits for the control plane.
+    readinessPeriod: context.component === undefined ? 10 : 2,
     cores: String(coresOf(proxy.resources)),
     resources: containerResources(proxy.resources) ?? null,
     listen: listenAddresses(context),
