@@ -13,6 +13,7 @@ export interface PodLink extends PodAddresses {
 
 /** MAC address of the node's end of every link: each link has only two ends, so it needs no other. */
 const nodeMac = 'ee:ee:ee:ee:ee:ee'
+const firstLinkIndex = 1_000
 
 /**
  * Joins pods to the node, each by a link of its own. A pod's only neighbour is the node, under one address for all,
@@ -32,7 +33,9 @@ export class PodNetwork {
   async setUpNode(): Promise<void> {
     const { node, nodeIpv6, apiService, dnsService, gateway } = addresses
     const own = [node, apiService, dnsService, gateway]
-    const lines = ['link set lo up', ...own.map((address) => `addr add ${address}/32 dev lo`)]
+    // The first namespace makes the folder for all; two at the same time would hide each other's.
+    const folder = ['netns add first', 'netns delete first']
+    const lines = [...folder, 'link set lo up', ...own.map((address) => `addr add ${address}/32 dev lo`)]
     if (this.#hasIpv6) lines.push(`addr add ${nodeIpv6}/128 dev lo nodad`)
     await this.#ipBatch(lines)
     const settings = ['ipv4/ip_forward=1', 'ipv4/conf/all/rp_filter=0', 'ipv4/conf/default/rp_filter=0']
@@ -66,10 +69,10 @@ export class PodNetwork {
 
   #nodeEnd(pod: PodLink): string[] {
     const name = linkName(pod)
-    const lines = [
-      `netns add ${pod.netns}`,
-      `link add ${name} address ${nodeMac} type veth peer name eth0 address ${pod.mac} netns ${pod.netns}`,
-    ]
+    // When both ends have the same index, the kernel takes up to a second to notice that the link is up.
+    const nodeEnd = `name ${name} index ${firstLinkIndex + pod.index} address ${nodeMac}`
+    const podEnd = `name eth0 address ${pod.mac} netns ${pod.netns}`
+    const lines = [`netns add ${pod.netns}`, `link add ${nodeEnd} type veth peer ${podEnd}`]
     if (this.#hasIpv6) lines.push(`addr add ${addresses.gatewayIpv6}/64 dev ${name} nodad`)
     lines.push(
       `link set ${name} up`,

@@ -49,15 +49,18 @@ export function renderServiceRules(services: Service[], slices: EndpointSlice[])
 }
 
 function refusals(closed: Route[]): string[] {
-  const rules = closed.map(
-    ({ address, protocol, port }) => `    ip daddr ${address} ${protocol} dport ${port} reject`,
-  )
+  const rules = closed.map(({ address, protocol, port }) => {
+    // An ICMP error that comes while connect() still holds the socket is lost; a reset is not.
+    const how = protocol === 'tcp' ? 'reject with tcp reset' : 'reject'
+    return `    ip daddr ${address} ${protocol} dport ${port} ${how}`
+  })
   return [
     '  chain refused {',
     ...rules,
     '  }',
-    '  chain forward { type filter hook forward priority filter; jump refused; }',
-    '  chain local { type filter hook output priority filter; jump refused; }',
+    // Before routing, because the node has no route to service addresses.
+    '  chain incoming { type filter hook prerouting priority dstnat - 1; jump refused; }',
+    '  chain outgoing { type filter hook output priority -101; jump refused; }',
   ]
 }
 
