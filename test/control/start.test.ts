@@ -143,6 +143,22 @@ test('a controller that does not end is cut short after the grace period', async
   assert.ok(logged.some(({ msg }) => msg?.includes('not everything closed')))
 })
 
+test('in a pod the service account counts, whatever kubeconfig lies about', async () => {
+  const logged: { code?: string; msg?: string }[] = []
+  const exitCode = await startController(['identity', '--admin-addr='], {
+    components: { identity: { adminAddr: '', load: async () => ({ run: async () => {} }) } },
+    env: (name) => ({ KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBECONFIG: '/somebody/else' })[name],
+    signal: new AbortController().signal,
+    print: () => {},
+    logger: pino(
+      { level: 'info' },
+      { write: (line: string) => logged.push(JSON.parse(line) as { msg: string }) },
+    ),
+  })
+  assert.is(exitCode, 1)
+  assert.match(logged.at(-1)?.msg ?? '', 'not a pod with a service account')
+})
+
 test('addresses to listen on', () => {
   assert.equal(parseListenAddress(':80'), { port: 80 })
   assert.equal(parseListenAddress('127.0.0.1:0'), { host: '127.0.0.1', port: 0 })

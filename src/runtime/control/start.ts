@@ -133,11 +133,14 @@ async function untilStopped(
   }
 }
 
+/** In a pod the service account counts, whatever kubeconfig its file system may hold; elsewhere kubectl's rules do. */
 function connectByFlags(flags: ParsedFlags['flags'], env: EnvReader): KubeConnection {
+  const isTold = flags.kubeconfig !== undefined || flags.context !== undefined
   return connect(
     {
       ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
       ...(flags.context === undefined ? {} : { context: flags.context }),
+      inCluster: !isTold && env('KUBERNETES_SERVICE_HOST') !== undefined,
     },
     env,
   )
