@@ -22,7 +22,7 @@ test.before(
   shown(async () => {
     cluster = await startCluster('certs')
     await installMesh(cluster)
-    const program = await buildPeer(cluster.home)
+    const program = await buildPeer()
     await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true })
     // The prober runs openssl inside the cluster's network, from a pod that is not meshed.
     await deployPeer(cluster, { namespace: 'prober', name: 'prober', program, meshed: false })

@@ -135,8 +135,9 @@ export async function installMesh(cluster: Cluster, flags: string[] = []): Promi
 }
 
 /** Bundles the test application and returns the file's path. */
-export async function buildPeer(home: string): Promise<string> {
-  const outfile = path.join(home, 'peer.mjs')
+export async function buildPeer(): Promise<string> {
+  // In the checkout: pods see the machine's folders, but a /tmp of their own.
+  const outfile = path.join(root, 'dist/test/peer.mjs')
   await build({
     entryPoints: [path.join(root, 'test/e2e/app/peer.ts')],
     outfile,

@@ -22,7 +22,7 @@ test.before(
   shown(async () => {
     cluster = await startCluster('loss')
     await installMesh(cluster)
-    program = await buildPeer(cluster.home)
+    program = await buildPeer()
     await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true, replicas: 2 })
     await deployPeer(cluster, { namespace: 'client', name: 'client', program, meshed: true })
     client = (await podsOf(cluster, 'client', 'client'))[0] ?? ''

@@ -21,7 +21,7 @@ test.before(
   shown(async () => {
     cluster = await startCluster('policy')
     await installMesh(cluster)
-    const program = await buildPeer(cluster.home)
+    const program = await buildPeer()
     const strict = { 'config.linkerd.io/default-inbound-policy': 'all-authenticated' }
     await deployPeer(cluster, {
       namespace: 'app',

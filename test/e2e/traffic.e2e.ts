@@ -29,7 +29,7 @@ test.before(
   shown(async () => {
     cluster = await startCluster('traffic')
     await installMesh(cluster)
-    const program = await buildPeer(cluster.home)
+    const program = await buildPeer()
     for (const [name, meshed] of Object.entries(peers) as [Peer, boolean][]) {
       await deployPeer(cluster, { namespace: `ns-${name}`, name, program, meshed })
       const [pod] = await podsOf(cluster, `ns-${name}`, name)
