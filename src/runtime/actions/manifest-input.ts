@@ -80,8 +80,12 @@ export function parseManifest(text: string, source: string): ManifestDocument[] 
       throw invalid(where, 'a document is not a Kubernetes object: it has no keys')
     }
   }
+  for (const document of documents) sources.set(document, where)
   return documents.filter((document) => isMap(document.contents))
 }
+
+/** Where each document was read from, for errors. */
+const sources = new WeakMap<ManifestDocument, string>()
 
 function invalid(where: string, reason: string, cause?: unknown): MeshError {
   return new MeshError({
@@ -103,7 +107,7 @@ export function objectsOf(documents: readonly ManifestDocument[]): ManifestObjec
 
 function objectsAt(document: ManifestDocument, at: readonly (string | number)[]): ManifestObject[] {
   const kind = textAt(document, [...at, 'kind'])
-  if (kind === undefined) throw invalid('the input', 'an object has no kind')
+  if (kind === undefined) throw invalid(sources.get(document) ?? 'the input', 'an object has no kind')
   const items: unknown = document.getIn([...at, 'items'])
   if (kind.endsWith('List') && isSeq(items)) {
     return items.items.flatMap((_, index) => objectsAt(document, [...at, 'items', index]))
