@@ -83,6 +83,24 @@ export const resources = {
     'networkauthentications',
     'NetworkAuthentication',
   ),
+  serverAuthorizations: namespaced(
+    'policy.linkerd.io',
+    'v1beta1',
+    'serverauthorizations',
+    'ServerAuthorization',
+  ),
+  policyHttpRoutes: namespaced('policy.linkerd.io', 'v1beta3', 'httproutes', 'HTTPRoute'),
+  httpLocalRateLimitPolicies: namespaced(
+    'policy.linkerd.io',
+    'v1alpha1',
+    'httplocalratelimitpolicies',
+    'HTTPLocalRateLimitPolicy',
+  ),
+  egressNetworks: namespaced('policy.linkerd.io', 'v1alpha1', 'egressnetworks', 'EgressNetwork'),
+  gatewayHttpRoutes: namespaced('gateway.networking.k8s.io', 'v1', 'httproutes', 'HTTPRoute'),
+  gatewayGrpcRoutes: namespaced('gateway.networking.k8s.io', 'v1', 'grpcroutes', 'GRPCRoute'),
+  trafficSplits: namespaced('split.smi-spec.io', 'v1alpha2', 'trafficsplits', 'TrafficSplit'),
+  serviceProfiles: namespaced('linkerd.io', 'v1alpha2', 'serviceprofiles', 'ServiceProfile'),
 } as const satisfies Record<string, Resource>
 
 /** The API path of a resource, or of one object of it. */

@@ -110,7 +110,7 @@ export function ipFromWire(address: IPAddress | undefined): Ip | undefined {
       return { family: 4, bits: BigInt(address.ip.value) }
     case 'ipv6':
       return unmapped((address.ip.value.first << 64n) | address.ip.value.last)
-    default:
+    case undefined:
       return undefined
   }
 }

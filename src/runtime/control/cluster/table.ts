@@ -85,9 +85,9 @@ export class Table<T> {
     this.#topics.changed(id)
   }
 
-  /** Every id, for a comparison with a new list. */
-  ids(): IterableIterator<string> {
-    return this.#rows.keys()
+  /** Every row, without telling of later ones. */
+  rows(): IterableIterator<T> {
+    return this.#rows.values()
   }
 
   get size(): number {

@@ -48,7 +48,7 @@ export function watchCluster(state: ClusterState, deps: WatchDeps): Promise<void
 export function watchKind<O extends KubeObject, T>(
   resource: Resource,
   read: (object: O) => T,
-  table: Table<T>,
+  table: Pick<Table<T>, 'set'>,
   { kube, clock, logger, signal }: Omit<WatchDeps, 'kube'> & { kube: ListWatch },
 ): Promise<void> {
   const informer = startInformer<Held<T>>(kube, resource, {

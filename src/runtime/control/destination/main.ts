@@ -89,7 +89,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   const policy = {
     ...common,
     inbound: new InboundPolicies(cluster, policies, config),
-    outbound: new OutboundPolicies(cluster, config),
+    outbound: new OutboundPolicies(cluster, policies, config),
   }
   const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
     startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock, logger })

@@ -1,13 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { MeshConfig } from '../cluster/config.ts'
 import { networkContains, parseIp } from '../cluster/ip.ts'
-import { isServicePortOpaque } from '../cluster/opaque.ts'
 import { type Computed, ComputedMap, type Observer } from '../cluster/reactive.ts'
-import type { Service, ServicePort } from '../cluster/service.ts'
+import { byAge } from '../cluster/server.ts'
+import type { Service } from '../cluster/service.ts'
 import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
 import type { Meta } from './meta.ts'
-import type { Backend, HttpRoute, OpaqueRoute, OutboundPolicy } from './outbound-policy.ts'
+import type { OutboundPolicy } from './outbound-policy.ts'
+import { plainRoutes, servicePolicy } from './outbound-service.ts'
+import { effectiveRoutes, parentKey } from './route/attachment.ts'
+import type { PolicyState } from './state.ts'
+import type { TrafficSplit } from './traffic-split.ts'
 
 /** Where traffic goes: an address, or a Service by name. */
 export type OutboundTarget =
@@ -26,35 +30,45 @@ export type OutboundResult =
   | { kind: 'unknown'; reason: string }
   | { kind: 'external-name' }
 
+/** A Service's port, from the point of view of a client's namespace. */
+interface ServiceQuery {
+  namespace: string
+  name: string
+  port: number
+  source: string
+}
+
 /** Policies towards targets, kept up to date for as long as somebody reads them. */
 export class OutboundPolicies {
   readonly #cluster: ClusterState
+  readonly #policies: PolicyState
   readonly #config: MeshConfig
   readonly #targets: ComputedMap<OutboundQuery, OutboundResult>
+  readonly #services: ComputedMap<ServiceQuery, OutboundResult>
 
-  constructor(cluster: ClusterState, config: MeshConfig) {
+  constructor(cluster: ClusterState, policies: PolicyState, config: MeshConfig) {
     this.#cluster = cluster
+    this.#policies = policies
     this.#config = config
-    this.#targets = new ComputedMap((query, observer) => this.#compute(query, observer), isDeepStrictEqual)
+    this.#targets = new ComputedMap((query, observer) => this.#ofTarget(query, observer), isDeepStrictEqual)
+    this.#services = new ComputedMap((query, observer) => this.#ofService(query, observer), isDeepStrictEqual)
   }
 
   of(query: OutboundQuery): Computed<OutboundResult> {
     return this.#targets.of(query)
   }
 
-  #compute({ target }: OutboundQuery, observer: Observer): OutboundResult {
-    if (target.kind === 'address') return this.#ofAddress(target.ip, target.port, observer)
-    const service = this.#cluster.services.get(idOf(target.namespace, target.name), observer)
-    if (service === undefined) {
-      return { kind: 'unknown', reason: `there is no Service ${target.namespace}/${target.name}` }
+  #ofTarget({ target, source }: OutboundQuery, observer: Observer): OutboundResult {
+    if (target.kind === 'service') {
+      const { namespace, name, port } = target
+      return this.#services.of({ namespace, name, port, source }).read(observer)
     }
-    if (service.isExternalName) return { kind: 'external-name' }
-    return { kind: 'policy', policy: servicePolicy(service, target.port, this.#config) }
-  }
-
-  #ofAddress(ip: string, port: number, observer: Observer): OutboundResult {
+    const { ip, port } = target
     const [service] = this.#cluster.servicesByIp.rows(ip, observer)
-    if (service !== undefined) return { kind: 'policy', policy: servicePolicy(service, port, this.#config) }
+    if (service !== undefined) {
+      const { namespace, name } = service
+      return this.#services.of({ namespace, name, port, source }).read(observer)
+    }
     const address = parseIp(ip)
     if (
       address !== undefined &&
@@ -64,64 +78,53 @@ export class OutboundPolicies {
     }
     return { kind: 'policy', policy: egressFallback(ip, port) }
   }
-}
 
-/** What a Service's port does when no route is attached to it. */
-export function servicePolicy(service: Service, port: number, config: MeshConfig): OutboundPolicy {
-  const meta = serviceMeta(service, port)
-  const declared = service.ports.find(({ number }) => number === port)
-  if (declared === undefined && !service.isHeadless) return forbidden(meta)
-  const backend: Backend = {
-    meta,
-    kind: 'balancer',
-    path: `${service.name}.${service.namespace}.svc.${config.clusterDomain}:${port}`,
+  #ofService({ namespace, name, port, source }: ServiceQuery, observer: Observer): OutboundResult {
+    const service = this.#cluster.services.get(idOf(namespace, name), observer)
+    if (service === undefined) {
+      return { kind: 'unknown', reason: `there is no Service ${namespace}/${name}` }
+    }
+    if (service.isExternalName) return { kind: 'external-name' }
+    const parent = parentKey('Service', namespace, name)
+    const context = { cluster: this.#cluster, config: this.#config, observer }
+    const split = this.#splitOf(service, observer)
+    const policy = servicePolicy(
+      service,
+      port,
+      {
+        http: effectiveRoutes(
+          this.#policies.httpRoutesByParent.rows(parent, observer),
+          service,
+          port,
+          source,
+        ),
+        grpc: effectiveRoutes(
+          this.#policies.grpcRoutesByParent.rows(parent, observer),
+          service,
+          port,
+          source,
+        ),
+        ...(split === undefined ? {} : { split }),
+      },
+      context,
+    )
+    return { kind: 'policy', policy }
   }
-  const isOpaque = isServicePortOpaque(service, port, config.defaultOpaquePorts)
-  return { meta, protocol: serviceProtocol(declared, isOpaque), ...plainRoutes(backend) }
-}
 
-/** `appProtocol` decides before the opaque ports do; one that is not known is not looked into. */
-function serviceProtocol(port: ServicePort | undefined, isOpaque: boolean): OutboundPolicy['protocol'] {
-  switch (port?.appProtocol) {
-    case undefined:
-      return isOpaque ? 'opaque' : 'detect'
-    case 'http':
-      return 'http1'
-    case 'kubernetes.io/h2c':
-      return 'http2'
-    default:
-      return 'opaque'
+  /** Of several splits of a Service the oldest counts. */
+  #splitOf({ namespace, name }: Service, observer: Observer): TrafficSplit | undefined {
+    return [...this.#policies.trafficSplitsByService.rows(idOf(namespace, name), observer)]
+      .filter(({ problem }) => problem === undefined)
+      .sort(byAge)[0]
   }
-}
-
-/** A port that the Service does not have. */
-function forbidden(meta: Meta): OutboundPolicy {
-  const route: OpaqueRoute = {
-    meta: { kind: 'default', name: 'opaq' },
-    rules: [{ backends: { kind: 'empty' }, filters: [{ kind: 'forbidden' }] }],
-  }
-  return { meta, protocol: 'opaque', httpRoutes: [], opaqueRoutes: [route] }
 }
 
 /** An address outside the cluster that no policy speaks of: detect, and forward. */
 function egressFallback(ip: string, port: number): OutboundPolicy {
   const meta: Meta = { kind: 'default', name: 'egress-fallback' }
-  return { meta, protocol: 'detect', ...plainRoutes({ meta, kind: 'forward', ip, port }) }
-}
-
-function plainRoutes(backend: Backend): { httpRoutes: HttpRoute[]; opaqueRoutes: OpaqueRoute[] } {
-  const backends = { kind: 'first-available' as const, backends: [{ backend }] }
-  return {
-    httpRoutes: [
-      {
-        meta: { kind: 'default', name: 'http' },
-        rules: [{ matches: [{ path: { kind: 'prefix', value: '/' } }], backends }],
-      },
-    ],
-    opaqueRoutes: [{ meta: { kind: 'default', name: 'opaq' }, rules: [{ backends, filters: [] }] }],
+  const backends = {
+    kind: 'first-available' as const,
+    backends: [{ backend: { meta, kind: 'forward' as const, ip, port } }],
   }
-}
-
-export function serviceMeta({ namespace, name }: { namespace: string; name: string }, port: number): Meta {
-  return { kind: 'resource', group: 'core', resourceKind: 'Service', namespace, name, port }
+  return { meta, protocol: 'detect', ...plainRoutes(backends, {}) }
 }

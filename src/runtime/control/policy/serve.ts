@@ -109,7 +109,7 @@ function targetOf({ target }: TrafficSpec, config: MeshConfig): OutboundTarget {
       if (parsed.kind === 'malformed') throw new ConnectError(parsed.reason, Code.InvalidArgument)
       return parsed
     }
-    default:
+    case undefined:
       throw new ConnectError('there is no target', Code.InvalidArgument)
   }
 }

@@ -1,6 +1,10 @@
-import { type Index, Table } from '../cluster/table.ts'
+import { type Index, idOf, Table } from '../cluster/table.ts'
 import type { MeshTlsAuthentication, NetworkAuthentication } from './authentication.ts'
 import type { AuthorizationPolicy } from './authorization.ts'
+import { parentKeys } from './route/attachment.ts'
+import type { GrpcMatch, HttpMatch } from './route/match.ts'
+import type { Route } from './route/route.ts'
+import type { TrafficSplit } from './traffic-split.ts'
 
 /** The policy resources that were watched. */
 export class PolicyState {
@@ -8,8 +12,27 @@ export class PolicyState {
   readonly authorizationPoliciesByNamespace: Index<AuthorizationPolicy>
   readonly meshTlsAuthentications = new Table<MeshTlsAuthentication>()
   readonly networkAuthentications = new Table<NetworkAuthentication>()
+  /** Of both groups; see {@link routeId}. */
+  readonly httpRoutes = new Table<Route<HttpMatch>>()
+  /** By kind, namespace and name of a parent; see `parentKey`. */
+  readonly httpRoutesByParent: Index<Route<HttpMatch>>
+  readonly grpcRoutes = new Table<Route<GrpcMatch>>()
+  readonly grpcRoutesByParent: Index<Route<GrpcMatch>>
+  readonly trafficSplits = new Table<TrafficSplit>()
+  /** By namespace and name of the Service that is split. */
+  readonly trafficSplitsByService: Index<TrafficSplit>
 
   constructor() {
     this.authorizationPoliciesByNamespace = this.authorizationPolicies.index((policy) => [policy.namespace])
+    this.httpRoutesByParent = this.httpRoutes.index(parentKeys)
+    this.grpcRoutesByParent = this.grpcRoutes.index(parentKeys)
+    this.trafficSplitsByService = this.trafficSplits.index(({ namespace, service }) => [
+      idOf(namespace, service),
+    ])
   }
+}
+
+/** The id of a route: two groups have a kind HTTPRoute. */
+export function routeId(group: string, id: string): string {
+  return `${group}/${id}`
 }

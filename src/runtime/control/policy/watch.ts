@@ -4,7 +4,9 @@ import { keepKnownKinds } from '../cluster/crd-loss.ts'
 import { type WatchDeps, watchKind } from '../cluster/watch.ts'
 import { readMeshTlsAuthentication, readNetworkAuthentication } from './authentication.ts'
 import { readAuthorizationPolicy } from './authorization.ts'
-import type { PolicyState } from './state.ts'
+import { type RouteObject, readGrpcRoute, readHttpRoute } from './route/route.ts'
+import { type PolicyState, routeId } from './state.ts'
+import { readTrafficSplit } from './traffic-split.ts'
 
 /**
  * Watches every kind of policy resource.
@@ -26,5 +28,20 @@ export function watchPolicies(state: PolicyState, config: MeshConfig, deps: Watc
       state.networkAuthentications,
       custom,
     ),
+    ...[resources.policyHttpRoutes, resources.gatewayHttpRoutes].map((resource) =>
+      watchKind(
+        resource,
+        (object: RouteObject) => readHttpRoute(object, resource.group),
+        { set: (id, row) => state.httpRoutes.set(routeId(resource.group, id), row) },
+        custom,
+      ),
+    ),
+    watchKind(
+      resources.gatewayGrpcRoutes,
+      (object: RouteObject) => readGrpcRoute(object, resources.gatewayGrpcRoutes.group),
+      { set: (id, row) => state.grpcRoutes.set(routeId(resources.gatewayGrpcRoutes.group, id), row) },
+      custom,
+    ),
+    watchKind(resources.trafficSplits, readTrafficSplit, state.trafficSplits, custom),
   ]).then(() => {})
 }

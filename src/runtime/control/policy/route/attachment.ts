@@ -1,0 +1,74 @@
+import type { Service } from '../../cluster/service.ts'
+import { refersTo } from '../reference.ts'
+import type { ParentRef, Route } from './route.ts'
+
+/** The kinds that a route can be attached to here. */
+export const parentKinds = [
+  { group: '', kind: 'Service' },
+  { group: 'policy.linkerd.io', kind: 'Server' },
+  { group: 'policy.linkerd.io', kind: 'EgressNetwork' },
+] as const
+export type ParentKind = (typeof parentKinds)[number]['kind']
+
+/** The kind of a parent; undefined for one that is another controller's, such as a Gateway. */
+export function parentKindOf(parent: ParentRef): ParentKind | undefined {
+  return parentKinds.find(({ group, kind }) => refersTo(parent, group, kind))?.kind
+}
+
+/** What routes of a parent are indexed by. */
+export function parentKey(kind: ParentKind, namespace: string, name: string): string {
+  return `${kind}/${namespace}/${name}`
+}
+
+/** The keys of all parents of a route. */
+export function parentKeys(route: Route<unknown>): string[] {
+  const keys = route.parents.flatMap((parent) => {
+    const kind = parentKindOf(parent)
+    return kind === undefined ? [] : [parentKey(kind, parent.namespace ?? route.namespace, parent.name ?? '')]
+  })
+  return [...new Set(keys)]
+}
+
+/** The references of a route to a parent, for one of its ports. */
+export function refersToPort(
+  route: Route<unknown>,
+  kind: ParentKind,
+  parent: { namespace: string; name: string },
+  port: number,
+): boolean {
+  return route.parents.some(
+    (reference) =>
+      parentKindOf(reference) === kind &&
+      reference.name === parent.name &&
+      (reference.namespace ?? route.namespace) === parent.namespace &&
+      (reference.port === undefined || reference.port === port),
+  )
+}
+
+/**
+ * The routes that a client's requests to a Service's port go by, the most important first. Routes in the namespace of
+ * the Service are for everybody; routes in the client's own namespace are for its clients only, and replace those
+ * (GEP-1426: producer and consumer routes).
+ */
+export function effectiveRoutes<R extends Route<unknown>>(
+  routes: readonly R[],
+  service: Service,
+  port: number,
+  clientNamespace: string,
+): R[] {
+  const attached = routes.filter(
+    (route) => route.problem === undefined && refersToPort(route, 'Service', service, port),
+  )
+  const isConsumers = (route: R) =>
+    route.namespace === clientNamespace && route.namespace !== service.namespace
+  const consumers = attached.filter(isConsumers)
+  const effective =
+    consumers.length > 0 ? consumers : attached.filter(({ namespace }) => namespace === service.namespace)
+  return effective.sort(byPrecedence)
+}
+
+/** Oldest first, then by namespace and name (Gateway API, conflict resolution). */
+export function byPrecedence(left: Route<unknown>, right: Route<unknown>): number {
+  const names = [left, right].map(({ namespace, name, group }) => `${namespace}/${name}/${group}`)
+  return left.createdMs - right.createdMs || ((names[0] ?? '') < (names[1] ?? '') ? -1 : 1)
+}
