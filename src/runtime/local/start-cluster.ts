@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
@@ -27,6 +28,8 @@ export interface StartOptions {
   timing?: Partial<NodeTiming>
 }
 
+const pollMs = 20
+
 /** Whether the cluster was there already. */
 export type StartOutcome = 'started' | 'running'
 
@@ -34,19 +37,25 @@ export type StartOutcome = 'started' | 'running'
 const namespaces = ['--net', '--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--mount-proc']
 const asPlainUser = ['--user', '--map-root-user', '--map-auto']
 
-/**
- * Leaves a line about itself, then becomes the command. It fails when such a line is there: of two starters at the
- * same time one goes on.
- */
-const recordAndExec = 'set -C; read -r line < /proc/$$/stat && echo "$line" > "$0" && exec "$@"'
+/** Leaves a line about itself, then becomes the command: the line is there before anything else is. */
+const recordAndExec = 'read -r line < /proc/$$/stat && echo "$line" > "$0" && exec "$@"'
 
 /**
  * Starts a cluster and waits until it is ready. A cluster that runs only gets the images.
  * @throws MeshError MESH_LOCAL_NAMESPACES, MESH_LOCAL_PORT, MESH_LOCAL_START, MESH_LOCAL_TIMEOUT, MESH_LOCAL_TOOLS
  */
 export async function startCluster(options: StartOptions): Promise<StartOutcome> {
+  const tools = findTools(options.env('PATH'))
+  const lock = await lockStart(options.paths, options.waitMs)
+  try {
+    return await startLocked(options, tools)
+  } finally {
+    lock.close()
+  }
+}
+
+async function startLocked(options: StartOptions, tools: Tools): Promise<StartOutcome> {
   const { paths, env } = options
-  const tools = findTools(env('PATH'))
   const record = readProcessRecord(paths.pid)
   if (record !== undefined && isAlive(record)) return joinRunning(options, record)
   refuseHiddenFolder(paths.folder)
@@ -64,16 +73,34 @@ export async function startCluster(options: StartOptions): Promise<StartOutcome>
   return 'started'
 }
 
+/**
+ * Lets one starter at a time go on. The lock is a socket without a file, so it goes with its process.
+ * @throws MeshError MESH_LOCAL_TIMEOUT
+ */
+async function lockStart(paths: StatePaths, waitMs: number): Promise<Server> {
+  const name = `\0mesh-local-${createHash('sha256').update(paths.folder).digest('hex')}`
+  for (const deadlineMs = Date.now() + waitMs; ; ) {
+    const lock = createServer()
+    const isMine = await new Promise<boolean>((resolve) => {
+      lock.once('error', () => resolve(false))
+      lock.listen(name, () => resolve(true))
+    })
+    if (isMine) return lock
+    if (Date.now() > deadlineMs) throw timeoutError(paths, waitMs)
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+}
+
 async function joinRunning(
   { paths, images, waitMs }: StartOptions,
   record: ProcessRecord,
 ): Promise<StartOutcome> {
   const deadlineMs = Date.now() + waitMs
-  // Somebody else may be starting it right now.
+  // Its starter may be gone while it is still starting.
   while (!existsSync(paths.status)) {
     if (!isAlive(record)) throw startError(paths, 'the cluster ended while it was starting')
     if (Date.now() > deadlineMs) throw timeoutError(paths, waitMs)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
   }
   if (Object.keys(images).length > 0) writeImages(paths.images, { ...readImages(paths.images), ...images })
   return 'running'
