@@ -2,16 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  buildPeer,
-  type Cluster,
-  deployPeer,
-  execute,
-  installMesh,
-  podsOf,
-  shown,
-  startCluster,
-} from './cluster.ts'
+import { type Cluster, deployPeer, execute, installMesh, podsOf, shown, startCluster } from './cluster.ts'
 
 const test = suite('certificates')
 
@@ -22,10 +13,9 @@ test.before(
   shown(async () => {
     cluster = await startCluster('certs')
     await installMesh(cluster)
-    const program = await buildPeer()
-    await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true })
+    await deployPeer(cluster, { namespace: 'app', name: 'server', meshed: true })
     // The prober runs openssl inside the cluster's network, from a pod that is not meshed.
-    await deployPeer(cluster, { namespace: 'prober', name: 'prober', program, meshed: false })
+    await deployPeer(cluster, { namespace: 'prober', name: 'prober', meshed: false })
     const pods = JSON.parse(await cluster.mustKubectl(['get', 'pods', '-n', 'app', '-o', 'json'])) as {
       items: { status: { podIP: string } }[]
     }

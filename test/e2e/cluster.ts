@@ -91,7 +91,8 @@ export function mesh(
 export async function startCluster(name: string): Promise<Cluster> {
   const home = await mkdtemp(path.join(tmpdir(), `mesh-${name}-`))
   const env = { MESH_HOME: home, KUBECONFIG: path.join(home, 'local', name, 'kubeconfig'), HOME: home }
-  const started = await mesh(['local', 'start', '--name', name], { env })
+  const image = `${peerImage}=${process.execPath} ${await buildPeer()}`
+  const started = await mesh(['local', 'start', '--name', name, '--image', image], { env })
   if (started.code !== 0) throw new Error(`mesh local start: ${started.stderr}${started.stdout}`)
   const kubectl = (args: string[], stdin?: string) =>
     execute('kubectl', args, { env, ...(stdin === undefined ? {} : { stdin }) })
@@ -134,9 +135,11 @@ export async function installMesh(cluster: Cluster, flags: string[] = []): Promi
   if (checked.code !== 0) throw new Error(`mesh check: ${checked.stdout}${checked.stderr}`)
 }
 
+/** The image of the test application in every cluster that {@link startCluster} starts. */
+const peerImage = 'localhost/peer'
+
 /** Bundles the test application and returns the file's path. */
-export async function buildPeer(): Promise<string> {
-  // In the checkout: pods see the machine's folders, but a /tmp of their own.
+async function buildPeer(): Promise<string> {
   const outfile = path.join(root, 'dist/test/peer.mjs')
   await build({
     entryPoints: [path.join(root, 'test/e2e/app/peer.ts')],
@@ -152,7 +155,6 @@ export async function buildPeer(): Promise<string> {
 export interface PeerOptions {
   namespace: string
   name: string
-  program: string
   meshed: boolean
   replicas?: number
   annotations?: Record<string, string>
@@ -174,8 +176,7 @@ export function peerManifest(options: PeerOptions): string {
   const inject = options.meshed ? 'enabled' : 'disabled'
   const container = {
     name: 'peer',
-    image: 'localhost/host',
-    command: [process.execPath, options.program],
+    image: peerImage,
     env: [{ name: 'PEER_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
     ports: peerPorts.map(([portName, containerPort]) => ({ name: portName, containerPort })),
     readinessProbe: { httpGet: { path: '/ready', port: 9000 }, periodSeconds: 1 },

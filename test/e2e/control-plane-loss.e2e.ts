@@ -1,30 +1,18 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  buildPeer,
-  type Cluster,
-  call,
-  deployPeer,
-  installMesh,
-  podsOf,
-  shown,
-  startCluster,
-  until,
-} from './cluster.ts'
+import { type Cluster, call, deployPeer, installMesh, podsOf, shown, startCluster, until } from './cluster.ts'
 
 const test = suite('loss of the control plane')
 
 let cluster: Cluster
-let program = ''
 let client = ''
 
 test.before(
   shown(async () => {
     cluster = await startCluster('loss')
     await installMesh(cluster)
-    program = await buildPeer()
-    await deployPeer(cluster, { namespace: 'app', name: 'server', program, meshed: true, replicas: 2 })
-    await deployPeer(cluster, { namespace: 'client', name: 'client', program, meshed: true })
+    await deployPeer(cluster, { namespace: 'app', name: 'server', meshed: true, replicas: 2 })
+    await deployPeer(cluster, { namespace: 'client', name: 'client', meshed: true })
     client = (await podsOf(cluster, 'client', 'client'))[0] ?? ''
   }),
 )

@@ -1,16 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import {
-  buildPeer,
-  type Cluster,
-  call,
-  deployPeer,
-  installMesh,
-  podsOf,
-  shown,
-  startCluster,
-  until,
-} from './cluster.ts'
+import { type Cluster, call, deployPeer, installMesh, podsOf, shown, startCluster, until } from './cluster.ts'
 
 const test = suite('policy')
 
@@ -21,19 +11,18 @@ test.before(
   shown(async () => {
     cluster = await startCluster('policy')
     await installMesh(cluster)
-    const program = await buildPeer()
     const strict = { 'config.linkerd.io/default-inbound-policy': 'all-authenticated' }
     await deployPeer(cluster, {
       namespace: 'app',
       name: 'strict',
-      program,
+
       meshed: true,
       annotations: strict,
     })
-    await deployPeer(cluster, { namespace: 'app', name: 'guarded', program, meshed: true })
-    await deployPeer(cluster, { namespace: 'client', name: 'friend', program, meshed: true })
-    await deployPeer(cluster, { namespace: 'client', name: 'stranger', program, meshed: true })
-    await deployPeer(cluster, { namespace: 'client', name: 'plain', program, meshed: false })
+    await deployPeer(cluster, { namespace: 'app', name: 'guarded', meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'friend', meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'stranger', meshed: true })
+    await deployPeer(cluster, { namespace: 'client', name: 'plain', meshed: false })
     for (const name of ['friend', 'stranger', 'plain'])
       pods[name] = (await podsOf(cluster, 'client', name))[0] ?? ''
   }),

@@ -1,7 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
-  buildPeer,
   type Cluster,
   call,
   deployPeer,
@@ -29,9 +28,8 @@ test.before(
   shown(async () => {
     cluster = await startCluster('traffic')
     await installMesh(cluster)
-    const program = await buildPeer()
     for (const [name, meshed] of Object.entries(peers) as [Peer, boolean][]) {
-      await deployPeer(cluster, { namespace: `ns-${name}`, name, program, meshed })
+      await deployPeer(cluster, { namespace: `ns-${name}`, name, meshed })
       const [pod] = await podsOf(cluster, `ns-${name}`, name)
       assert.ok(pod, `${name} has a pod`)
       pods[name] = pod
