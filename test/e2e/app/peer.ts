@@ -72,12 +72,11 @@ grpc.on('stream', (stream, headers) => {
 })
 
 const tcp = net.createServer({ allowHalfOpen: true }, (socket) => {
+  const chunks: Buffer[] = []
   socket.on('error', () => socket.destroy())
+  socket.on('data', (chunk) => chunks.push(chunk))
   // Answers only after the client has closed its half: shows that half-close travels.
-  void textOf(socket).then(
-    (body) => socket.end(`${name}:${body}`),
-    () => socket.destroy(),
-  )
+  socket.on('end', () => socket.end(`${name}:${Buffer.concat(chunks).toString('utf8')}`))
 })
 
 const serverFirst = net.createServer((socket) => {
