@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let descriptors = protox::compile(&files, [&protos])?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let servers = out.join("servers");
     fs::create_dir_all(&servers)?;
     tonic_prost_build::configure()

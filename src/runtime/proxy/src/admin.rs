@@ -10,7 +10,6 @@ use tokio::{net::TcpListener, sync::mpsc};
 use crate::{
     accept,
     config::{AdminConfig, H2ServerConfig, H2Windows, SocketConfig},
-    connect::ConnectError,
     detect::{self, HttpVersion, Verdict},
     drain,
     http::{Body, Fault, headers, server, server::H2Server},
@@ -95,7 +94,7 @@ impl Admin {
     }
 
     async fn without_tls(&self, mut io: Io) -> std::io::Result<Option<Io>> {
-        match race::first_bytes(&mut io, detect::client_hello, HANDSHAKE, NO_RACE).await? {
+        match race::first_bytes(&mut io, detect::client_hello, HANDSHAKE, race::NEVER).await? {
             First::Is(hello) if hello.sni.as_deref() == Some(self.server_name.as_str()) => {
                 let Ok((tcp, ahead)) = io.into_plain() else {
                     return Ok(None);
@@ -196,8 +195,6 @@ impl server::Service for Connection {
     }
 }
 
-const NO_RACE: Option<fn() -> std::future::Ready<Result<Io, ConnectError>>> = None;
-
 async fn detect_http(mut io: Io) -> std::io::Result<Option<(Io, HttpVersion)>> {
     /// Anything that is not HTTP/2 gets HTTP/1's answer to garbage.
     fn classify(bytes: &[u8]) -> Verdict<HttpVersion> {
@@ -206,7 +203,7 @@ async fn detect_http(mut io: Io) -> std::io::Result<Option<(Io, HttpVersion)>> {
             other => other,
         }
     }
-    match race::first_bytes(&mut io, classify, HANDSHAKE, NO_RACE).await? {
+    match race::first_bytes(&mut io, classify, HANDSHAKE, race::NEVER).await? {
         First::Is(version) => Ok(Some((io, version))),
         First::No(_) => Ok(Some((io, HttpVersion::Http1))),
         First::Closed | First::Server(_) | First::Unreachable(_) => Ok(None),

@@ -133,7 +133,9 @@ impl Inbound {
         if matches!(gate.policy().protocol, Protocol::Opaque) {
             return self.forward(io, None, gate).await;
         }
-        let connect = gate.allows_race().then(|| || self.clone().connect_raw(dst));
+        let connect = gate
+            .allows_race()
+            .then_some(|| self.clone().connect_raw(dst));
         let timeout = gate.detect_timeout();
         match race::first_bytes(&mut io, opening, timeout, connect).await? {
             First::Is(Opening::Tls(hello)) if self.is_ours(&hello) => {
@@ -166,8 +168,7 @@ impl Inbound {
         dst: SocketAddr,
         drain: drain::Watch,
     ) -> std::io::Result<()> {
-        let never: Option<fn() -> std::future::Ready<Result<Io, ConnectError>>> = None;
-        match race::first_bytes(&mut io, detect::client_hello, HANDSHAKE, never).await? {
+        match race::first_bytes(&mut io, detect::client_hello, HANDSHAKE, race::NEVER).await? {
             First::Is(hello) if self.is_ours(&hello) => {}
             First::Closed => return Ok(()),
             _ => return self.refuse(&io, dst, &Fault::NotDirect("no TLS for this workload")),
@@ -215,7 +216,9 @@ impl Inbound {
             }
             Protocol::Detect { .. } | Protocol::Http1(_) => {}
         }
-        let connect = gate.allows_race().then(|| || self.clone().connect_raw(dst));
+        let connect = gate
+            .allows_race()
+            .then_some(|| self.clone().connect_raw(dst));
         let timeout = gate.detect_timeout();
         match race::first_bytes(&mut io, detect::http, timeout, connect).await? {
             First::Is(version) => self.serve_http(io, version, gate, drain).await,

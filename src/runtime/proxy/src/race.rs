@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{detect::Verdict, io::Io};
+use crate::{connect::ConnectError, detect::Verdict, io::Io};
 
 /// How long a client may be silent before the server is asked.
 const SILENCE: Duration = Duration::from_millis(20);
@@ -20,6 +20,11 @@ const SILENCE: Duration = Duration::from_millis(20);
 const UNLIKELY: Duration = Duration::from_millis(250);
 /// Room for a first read: a post-quantum ClientHello takes up to 1.8 KB.
 const FIRST_READ: usize = 2 * 1024;
+
+/// For connections whose server must not be asked.
+pub type Never = fn() -> std::future::Ready<Result<Io, ConnectError>>;
+/// Says so.
+pub const NEVER: Option<Never> = None;
 
 /// How the first bytes turned out.
 #[derive(Debug)]

@@ -177,10 +177,10 @@ impl http_body::Body for Body {
         }
         if frame.is_none() {
             *self = Self::empty();
-        } else if self.observer.is_some() && self.kind_ended() {
-            if let Some(mut observer) = self.observer.take() {
-                observer.end(None);
-            }
+        } else if self.kind_ended()
+            && let Some(mut observer) = self.observer.take()
+        {
+            observer.end(None);
         }
         Poll::Ready(frame)
     }

@@ -17,9 +17,12 @@ pub struct HttpSeries {
     metrics: Arc<Metrics>,
     base: LabelSet,
     requests: Arc<Counter>,
-    outcomes: RefCell<SmallVec<[(Outcome, Arc<Counter>); 2]>>,
-    latencies: RefCell<SmallVec<[(StatusCode, Arc<Histogram>); 2]>>,
+    outcomes: Known<Outcome, Counter>,
+    latencies: Known<StatusCode, Histogram>,
 }
+
+/// Series that were used before; a server gives few different answers.
+type Known<K, M> = RefCell<SmallVec<[(K, Arc<M>); 2]>>;
 
 /// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
