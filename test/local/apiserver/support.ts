@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApiServer } from '../../../src/runtime/local/apiserver/server.ts'
@@ -31,7 +32,8 @@ export function createTestCertificates(): {
       dnsNames: ['localhost', 'kubernetes.default.svc'],
       ipAddresses: ['127.0.0.1'],
     }),
-    issueClient: (commonName, organizations) => issue({ subject: { commonName, organizations }, purposes: ['client'] }),
+    issueClient: (commonName, organizations) =>
+      issue({ subject: { commonName, organizations }, purposes: ['client'] }),
   }
 }
 
@@ -41,12 +43,34 @@ export interface CommandResult {
   stderr: string
 }
 
+export interface HttpAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of any shape
+  json: any
+}
+
+export interface HttpRequest {
+  body?: unknown
+  headers?: Record<string, string>
+  /** Bearer token. */
+  token?: string
+  /** As the administrator, unless a token is given. */
+  anonymous?: boolean
+}
+
 export interface TestCluster {
+  /** Sends a request without kubectl. */
+  http(method: string, path: string, request?: HttpRequest): Promise<HttpAnswer>
   server: ApiServer
   url: string
   ca: string
   /** Runs kubectl as administrator. */
-  kubectl(args: string[], options?: { stdin?: string; version?: string; kubeconfig?: string }): Promise<CommandResult>
+  kubectl(
+    args: string[],
+    options?: { stdin?: string; version?: string; kubeconfig?: string },
+  ): Promise<CommandResult>
   /** A kubeconfig with a client certificate. */
   kubeconfigFor(name: string, groups: string[]): string
   folder: string
@@ -55,12 +79,60 @@ export interface TestCluster {
 
 function run(args: string[], env: Record<string, string>, stdin: string | undefined): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const child = execFile('kubectl', args, { env, timeout: 30_000, maxBuffer: 16e6 }, (error, stdout, stderr) => {
-      const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0
-      resolve({ code, stdout, stderr })
-    })
+    const child = execFile(
+      'kubectl',
+      args,
+      { env, timeout: 30_000, maxBuffer: 16e6 },
+      (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0
+        resolve({ code, stdout, stderr })
+      },
+    )
     child.stdin?.end(stdin ?? '')
   })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function httpClient(
+  url: string,
+  ca: string,
+  admin: { certificate: string; privateKey: string },
+): TestCluster['http'] {
+  return (method, path, { body, headers = {}, token, anonymous = false } = {}) =>
+    new Promise((resolve, reject) => {
+      const isPlain = body === undefined || typeof body === 'string' || body instanceof Uint8Array
+      const content = isPlain ? (body as string | Uint8Array | undefined) : JSON.stringify(body)
+      const identity = token || anonymous ? {} : { cert: admin.certificate, key: admin.privateKey }
+      const outgoing = httpsRequest(`${url}${path}`, {
+        method,
+        ca,
+        ...identity,
+        agent: false,
+        headers: {
+          'content-type': 'application/json',
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...headers,
+        },
+      })
+      outgoing.on('error', reject)
+      outgoing.on('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: parsed(text) })
+        })
+      })
+      outgoing.end(content)
+    })
 }
 
 /** A server in this process on a loopback port, and kubectl to drive it. */
@@ -81,9 +153,14 @@ export async function startTestCluster(options: Partial<ApiServerOptions> = {}):
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'test', cluster: { server: url, 'certificate-authority-data': base64(certificates.ca) } }],
+      clusters: [
+        { name: 'test', cluster: { server: url, 'certificate-authority-data': base64(certificates.ca) } },
+      ],
       users: [
-        { name, user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(privateKey) } },
+        {
+          name,
+          user: { 'client-certificate-data': base64(certificate), 'client-key-data': base64(privateKey) },
+        },
       ],
       contexts: [{ name: 'test', context: { cluster: 'test', user: name } }],
       'current-context': 'test',
@@ -93,8 +170,10 @@ export async function startTestCluster(options: Partial<ApiServerOptions> = {}):
     return path
   }
   const admin = kubeconfigFor('admin', ['system:masters'])
+  const http = httpClient(url, certificates.ca, certificates.issueClient('admin', ['system:masters']))
   return {
     server,
+    http,
     url,
     ca: certificates.ca,
     folder,

@@ -16,6 +16,7 @@ import { createBootstrapObjects } from './bootstrap/objects.ts'
 import { InProcessClient } from './client.ts'
 import { CustomResources } from './crd/custom-resources.ts'
 import { customResourceDefinitionKind } from './crd/definition-kind.ts'
+import { expireEvents } from './event-expiry.ts'
 import { GarbageCollector } from './garbage-collector.ts'
 import type { HandlerContext } from './http/context.ts'
 import { answerNode } from './http/node-adapter.ts'
@@ -84,6 +85,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const customResources = new CustomResources(core)
   const stops = [
     aggregateClusterRoles(store),
+    expireEvents(store, clock),
     furnishNamespaces(store, client, options.clusterCa, logger),
     () => collector.close(),
     () => customResources.close(),

@@ -197,11 +197,12 @@ export class Store {
         if (signal.aborted) return
       }
       if (changes.length > 0) continue
-      cursor = Math.max(cursor, this.#version)
       await this.#wait(log, bookmarkIntervalMs, signal)
       if (bookmarkIntervalMs !== undefined && this.#clock.nowMs() - lastBookmarkMs >= bookmarkIntervalMs) {
         lastBookmarkMs = this.#clock.nowMs()
-        if (log.after(cursor)?.length === 0) yield cursor
+        if (log.after(cursor)?.length !== 0) continue
+        cursor = Math.max(cursor, this.#version)
+        yield cursor
       }
     }
   }

@@ -7,6 +7,7 @@ import { applyDefaults } from './defaults.ts'
 import { compileJsonPath } from './json-path.ts'
 import { mergeSchemaOf } from './merge-schema.ts'
 import { pruneUnknownFields } from './prune.ts'
+import { validateRules } from './rules.ts'
 import type { Schema } from './schema.ts'
 import { validateValue } from './validate.ts'
 
@@ -99,7 +100,11 @@ function definitionOf(crd: StoredObject, version: Fields, storageVersion: string
     strategy: {
       setDefaults: (object) => applyDefaults(object, schema),
       prune: (object) => pruneUnknownFields(object, schema, true),
-      validate: (object) => validateValue({ ...object, metadata: undefined }, schema, ''),
+      validate(object, old) {
+        const errors = validateValue({ ...object, metadata: undefined }, schema, '')
+        // Rules may rely on the types being right.
+        return errors.length > 0 ? errors : validateRules(object, old, schema)
+      },
     },
   })
 }

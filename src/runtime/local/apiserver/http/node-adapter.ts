@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { impersonate } from '../auth/impersonate.ts'
 import { StatusError } from '../status.ts'
 import type { User } from '../types.ts'
 import type { HandlerContext } from './context.ts'
@@ -66,14 +67,15 @@ export async function answerNode(
   response.on('close', () => gone.abort())
   let answer: ApiResponse
   try {
-    const user = identify()
+    const headers = headersOf(incoming)
+    const user = impersonate(identify(), headers, context.authorizer)
     const body = await readBody(incoming)
     const { path, query } = splitUrl(incoming.url)
     const request: ApiRequest = {
       method: incoming.method ?? 'GET',
       path,
       query,
-      headers: headersOf(incoming),
+      headers,
       body,
       user,
       signal: gone.signal,

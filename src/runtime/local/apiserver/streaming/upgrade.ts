@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import { resources } from '../../../kube/resources.ts'
+import { impersonate } from '../auth/impersonate.ts'
 import { denied, resourceAttributes } from '../http/attributes.ts'
 import type { HandlerContext } from '../http/context.ts'
 import { chooseContainer } from '../http/logs.ts'
@@ -143,13 +144,14 @@ export function answerUpgrade(
   try {
     const { path: text, query } = splitUrl(incoming.url)
     const path = parseResourcePath(text)
+    const headers = headersOf(incoming)
     const request: ApiRequest = {
       method: incoming.method ?? 'GET',
       path: text,
       query,
-      headers: headersOf(incoming),
+      headers,
       body: new Uint8Array(),
-      user: identify(),
+      user: impersonate(identify(), headers, context.authorizer),
       signal: new AbortController().signal,
     }
     const attributes = path && resourceAttributes(request, path)
