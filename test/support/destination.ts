@@ -62,7 +62,7 @@ export async function startDestination(
     metrics,
     close: async () => {
       ending.abort(new Error('the test ended'))
-      await Promise.all([servers.discovery.close(), servers.policy.close()])
+      await Promise.all([servers.discovery.close(), servers.policy.close(), servers.background])
     },
   }
 }

@@ -62,6 +62,7 @@ export class Table<T> {
   readonly #rows = new Map<string, T>()
   readonly #topics = new Topics()
   readonly #indexes: Index<T>[] = []
+  readonly #listeners = new Set<(id: string, row: T | undefined) => void>()
 
   /** Adds an index. Only while the table is empty. */
   index(keysOf: (row: T) => readonly string[]): Index<T> {
@@ -83,6 +84,14 @@ export class Table<T> {
     else this.#rows.set(id, row)
     for (const index of this.#indexes) index.move(id, former, row)
     this.#topics.changed(id)
+    for (const listener of this.#listeners) listener(id, row)
+  }
+
+  /** Tells of every row there is, and of each that is stored or removed (undefined) from now on, until it is undone. */
+  onRow(listener: (id: string, row: T | undefined) => void): () => void {
+    this.#listeners.add(listener)
+    for (const [id, row] of this.#rows) listener(id, row)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Every row, without telling of later ones. */

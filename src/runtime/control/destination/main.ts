@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { ConnectRouter } from '@connectrpc/connect'
 import { Destination } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
@@ -17,6 +18,7 @@ import { InboundPolicies } from '../policy/inbound.ts'
 import { OutboundPolicies } from '../policy/outbound.ts'
 import { inboundService, outboundService } from '../policy/serve.ts'
 import { PolicyState } from '../policy/state.ts'
+import { writeStatuses } from '../policy/status/lead.ts'
 import { watchPolicies } from '../policy/watch.ts'
 import { parseListenAddress } from '../server.ts'
 import { Discovery } from './discovery.ts'
@@ -56,16 +58,16 @@ export const flags: Record<string, FlagDefinition> = {
 export interface DestinationServers {
   discovery: RunningServer
   policy: RunningServer
+  /** Ends, with everything given back, after the signal aborted. */
+  background: Promise<void>
 }
 
 /** Serves discovery and policy until the signal aborts. */
 export async function run(deps: ControllerDeps): Promise<void> {
-  // Each watch and each stream listens to it.
-  setMaxListeners(0, deps.signal)
-  const { discovery, policy } = await startServers(deps)
+  const { discovery, policy, background } = await startServers(deps)
   deps.logger.info({ discovery: discovery.address, policy: policy.address }, 'serving')
   await untilAborted(deps.signal)
-  await Promise.all([discovery.close(), policy.close()])
+  await Promise.all([discovery.close(), policy.close(), background])
 }
 
 /**
@@ -74,10 +76,14 @@ export async function run(deps: ControllerDeps): Promise<void> {
  */
 export async function startServers(deps: ControllerDeps): Promise<DestinationServers> {
   const { metrics, clock, logger, options } = deps
+  // Each watch listens to it.
+  setMaxListeners(0, deps.signal)
   const config = readConfig(deps)
   const cluster = new ClusterState()
   const policies = new PolicyState()
   const synced = watchUntilSynced(cluster, policies, config, deps)
+  const { kube, signal } = deps
+  const statuses = { kube, clock, logger, metrics, cluster, policies, config, signal, identity: randomUUID() }
   const common = { wakeups: cluster.wakeups, config, synced }
   const discovery = new Discovery(cluster, config)
   const destination = destinationService({
@@ -94,6 +100,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
     startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock, logger })
   return {
+    background: synced(signal).then(() => writeStatuses(statuses)),
     discovery: await serve(options.addr, (router) => router.service(Destination, destination)),
     policy: await serve(options['policy-addr'], (router) =>
       router

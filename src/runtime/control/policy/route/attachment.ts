@@ -45,6 +45,16 @@ export function refersToPort(
   )
 }
 
+/** Why a Service cannot have routes; undefined when it can. */
+export function serviceParentProblem(service: Service, port?: number): string | undefined {
+  if (service.isExternalName || service.isHeadless) {
+    const kind = service.isHeadless ? 'headless' : 'an ExternalName'
+    return `Service ${service.namespace}/${service.name} is ${kind}; only Services with a ClusterIP have routes`
+  }
+  const hasPort = port === undefined || service.ports.some(({ number }) => number === port)
+  return hasPort ? undefined : `Service ${service.namespace}/${service.name} has no port ${port}`
+}
+
 /**
  * The routes that a client's requests to a Service's port go by, the most important first. Routes in the namespace of
  * the Service are for everybody; routes in the client's own namespace are for its clients only, and replace those
@@ -56,6 +66,8 @@ export function effectiveRoutes<R extends Route<unknown>>(
   port: number,
   clientNamespace: string,
 ): R[] {
+  // The same as their status says.
+  if (serviceParentProblem(service) !== undefined) return []
   const attached = routes.filter(
     (route) => route.problem === undefined && refersToPort(route, 'Service', service, port),
   )

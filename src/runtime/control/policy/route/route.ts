@@ -17,6 +17,9 @@ import {
 import { type HttpRetry, readSettings, type Settings } from './settings.ts'
 import { parseStatusRange, type StatusRange } from './status-range.ts'
 
+/** The name that our entries in the status of routes bear. It is Linkerd's. */
+export const controllerName = 'linkerd.io/policy-controller'
+
 export type RouteKind = 'HTTPRoute' | 'GRPCRoute'
 
 /** Where a route is attached. */
@@ -57,6 +60,8 @@ export interface Route<M = HttpMatch | GrpcMatch> {
   settings: Settings
   /** Why it cannot be used as a whole. Its rules are empty then. */
   problem?: string
+  /** What its status says of our parents, as text, so that a status that somebody else changed is noticed. */
+  ownStatus: string
 }
 
 export interface RouteObject extends KubeObject {
@@ -65,6 +70,7 @@ export interface RouteObject extends KubeObject {
     hostnames?: string[]
     rules?: RuleSpec[]
   }
+  status?: { parents?: { controllerName: string }[] }
 }
 
 interface RuleSpec {
@@ -104,6 +110,9 @@ function readRoute<M>(
     createdMs: Date.parse(metadata.creationTimestamp ?? '') || 0,
     generation: metadata.generation ?? 0,
     parents: (spec.parentRefs ?? []).map((parent) => ({ ...parent })),
+    ownStatus: JSON.stringify(
+      object.status?.parents?.filter((entry) => entry.controllerName === controllerName) ?? [],
+    ),
   }
   const unusable = (problem: string) => ({ ...common, hosts: [], rules: [], settings: {}, problem })
   const [problem] = problems
