@@ -138,7 +138,7 @@ test('--from shows only what was reached', () => {
 })
 
 test('probes are no traffic', () => {
-  const probe = 'direction="inbound",authz_kind="default",authz_name="probe"'
+  const probe = 'direction="inbound",route_kind="default",route_name="probe"'
   const web = scraped(podObject('web-1'), {
     40000: traffic(probe, {}),
     100000: traffic(probe, { failure: 600, buckets: { '1': 600, '+Inf': 600 } }),

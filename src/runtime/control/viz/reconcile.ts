@@ -106,9 +106,9 @@ function addTraffic(each: Target, scope: Scope, choose: (series: Series) => Row 
   }
 }
 
-/** Requests that the proxy let in because they are probes of the pod's own. */
+/** Requests on the route that policy makes for the probes of the pod. */
 function isProbe({ labels }: Series): boolean {
-  return labels.authz_kind === 'default' && labels.authz_name === 'probe'
+  return labels.route_kind === 'default' && labels.route_name === 'probe'
 }
 
 function keyOf(place: Place): string {
