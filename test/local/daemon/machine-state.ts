@@ -8,15 +8,20 @@ export interface MachineState {
   namespaces: string[]
 }
 
-/** Takes stock. Processes are looked for by {@link processesWith}, since others come and go. */
+/**
+ * Takes stock of what could come from a local cluster: other tests make links and namespaces of their own at the same
+ * time. Processes are looked for by {@link processesWith}.
+ */
 export function machineState(): MachineState {
   const lines = (path: string) => readFileSync(path, 'utf8').trim().split('\n')
+  const links = lines('/proc/net/dev').map((line) => line.trim().split(':', 1)[0] ?? '')
+  const mounts = lines('/proc/self/mountinfo').map((line) => line.split(' ').slice(3, 5).join(' '))
   return {
-    links: lines('/proc/net/dev').map((line) => line.trim().split(':', 1)[0] ?? ''),
-    // The first two fields are numbers that the kernel gives out anew.
-    mounts: lines('/proc/self/mountinfo').map((line) => line.split(' ').slice(2, 5).join(' ')),
-    routes: lines('/proc/net/route').map((line) => line.split('\t').slice(0, 3).join(' ')),
-    namespaces: readdirOrNone('/run/netns'),
+    links: links.filter((name) => /^pod\d+$/.test(name)),
+    mounts: mounts.filter((mount) => /mesh|\/run\/netns\/.*-[0-9a-f]{8}$/.test(mount)),
+    // The pod network and the service network, as the kernel writes them.
+    routes: lines('/proc/net/route').filter((line) => /^\S+\t....(F40A|600A)\t/.test(line)),
+    namespaces: readdirOrNone('/run/netns').filter((name) => /-[0-9a-f]{8}$/.test(name)),
   }
 }
 
