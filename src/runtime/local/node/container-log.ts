@@ -31,10 +31,10 @@ export class ContainerLog {
   readonly path: string
   readonly #clock: Clock
   readonly #listeners = new Set<Listener>()
+  readonly #whenClosed = new Set<() => void>()
   #descriptor: number
   #bytes = 0
   #isOpen = true
-  #whenClosed: (() => void)[] = []
 
   constructor(path: string, clock: Clock = systemClock) {
     this.path = path
@@ -85,8 +85,9 @@ export class ContainerLog {
     const earliest = earliestTime(options, this.#clock.nowMs())
     const past = readLines(this.path).filter((line) => line.slice(0, line.indexOf(' ')) >= earliest)
     if (options.follow && this.#isOpen) this.#listeners.add(listener)
-    options.signal.addEventListener('abort', () => wake(), { once: true })
-    this.#whenClosed.push(() => wake())
+    const onEnd = () => wake()
+    options.signal.addEventListener('abort', onEnd)
+    this.#whenClosed.add(onEnd)
     try {
       yield* limit.pass(lastLines(past, options.tailLines), options.timestamps)
       while (options.follow && !options.signal.aborted && !limit.isReached) {
@@ -98,6 +99,8 @@ export class ContainerLog {
           })
       }
     } finally {
+      options.signal.removeEventListener('abort', onEnd)
+      this.#whenClosed.delete(onEnd)
       this.#listeners.delete(listener)
     }
   }
