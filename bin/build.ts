@@ -1,11 +1,14 @@
 // Bundles the command line, the controllers, the local cluster and the sample application into dist/.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Help, Plugin, settings } from '@oclif/core'
+import { Ajv } from 'ajv'
+import standalone from 'ajv/dist/standalone/index.js'
 import { build, type Plugin as EsbuildPlugin } from 'esbuild'
 import { loadConfig } from '../src/runtime/cli/main.ts'
 import { meshVersion } from '../src/runtime/shared/version.ts'
+import { compiledRuntime, compileTemplate } from '../src/templates/compile.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -38,27 +41,55 @@ function entryPoints(): Record<string, string> {
   return entries
 }
 
-/** Puts the templates into the bundle, so that it needs no other file. */
-const embedTemplates: EsbuildPlugin = {
-  name: 'embed-templates',
-  setup(builder) {
-    builder.onLoad({ filter: /src[/\\]templates[/\\]files\.ts$/ }, () => {
-      const folder = join(root, 'src/templates')
-      const texts = Object.fromEntries(
-        filesIn(folder, /\.(hbs|json)$/).map((file) => [relative(folder, file), readFileSync(file, 'utf8')]),
-      )
-      const contents = `const texts = ${JSON.stringify(texts)}
-export function readTemplateFile(path) {
-  const text = texts[path]
-  if (text === undefined) throw new Error('no template ' + path)
-  return text
+const templates = join(root, 'src/templates')
+
+/** Templates become functions that make the objects: a bundle needs no Handlebars, and reads no YAML to render. */
+function compiledEngine(): string {
+  const partials = new Map(
+    filesIn(join(templates, 'partials'), /\.hbs$/).map((file) => [
+      basename(file, '.hbs'),
+      readFileSync(file, 'utf8'),
+    ]),
+  )
+  const functions = filesIn(templates, /\.hbs$/)
+    .map((file) => ({ path: relative(templates, file), text: readFileSync(file, 'utf8') }))
+    .filter(({ path }) => !path.startsWith('partials/'))
+    .map(({ path, text }) => `${JSON.stringify(path)}: ${compileTemplate(text, partials)},\n`)
+  return `${compiledRuntime}
+const templates = {\n${functions.join('')}}
+export function renderTemplate(path, context) {
+  const template = templates[path]
+  if (template === undefined) throw new Error('no template ' + path)
+  return template(context)
 }
-export function templateFilesIn(folder) {
-  return Object.keys(texts).filter((path) => path.startsWith(folder + '/')).sort()
+export function templatesIn(folder) {
+  return Object.keys(templates).filter((path) => path.startsWith(folder + '/')).sort()
 }
 `
-      return { contents, loader: 'js' }
-    })
+}
+
+/** A CommonJS module whose export is the function; its types say otherwise. */
+const standaloneCode = standalone as unknown as typeof standalone.default
+
+/** The schema of values becomes a function: ajv's compiler stays out of the bundle. */
+function compiledValidator(): string {
+  const ajv = new Ajv({ allErrors: true, code: { source: true, esm: true } })
+  const schema = JSON.parse(readFileSync(join(templates, 'values.schema.json'), 'utf8'))
+  return `${standaloneCode(ajv, ajv.compile(schema))}
+export function schemaProblems(input) {
+  return validate(input) ? [] : validate.errors
+}
+`
+}
+
+/** Puts what can be known now in the place of what would be worked out at each start. */
+const aheadOfTime: EsbuildPlugin = {
+  name: 'ahead-of-time',
+  setup(builder) {
+    const replace = (file: RegExp, contents: () => string) =>
+      builder.onLoad({ filter: file }, () => ({ contents: contents(), loader: 'js', resolveDir: root }))
+    replace(/src[/\\]templates[/\\]engine\.ts$/, compiledEngine)
+    replace(/src[/\\]templates[/\\]values-validator\.ts$/, compiledValidator)
   },
 }
 
@@ -90,7 +121,7 @@ async function bundle(): Promise<void> {
     jsx: 'automatic',
     define: { 'process.env.NODE_ENV': '"production"' },
     external: ['typescript'],
-    plugins: [embedTemplates, stubDevtools],
+    plugins: [aheadOfTime, stubDevtools],
     logLevel: 'warning',
     // CommonJS packages inside an ES module bundle call require; the names are ours, to stay out of theirs.
     banner: {

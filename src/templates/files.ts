@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-// The bundles of bin/build.ts replace this file by one that holds the texts.
 const folder = new URL('./', import.meta.url)
 
 /** The text of a file of this folder, such as `proxy/redirect.hbs`. */

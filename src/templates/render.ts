@@ -1,7 +1,5 @@
-import Handlebars from 'handlebars'
-import { parseDocument } from 'yaml'
 import { MeshError, messageOf } from '../runtime/shared/errors.ts'
-import { readTemplateFile, templateFilesIn } from './files.ts'
+import { renderTemplate, templatesIn } from './engine.ts'
 
 /** A Kubernetes object as a template makes it. */
 export interface RenderedObject {
@@ -11,53 +9,15 @@ export interface RenderedObject {
   [field: string]: unknown
 }
 
-type Template = (context: unknown) => string
-
-const compiled = new Map<string, Template>()
-let engine: typeof Handlebars | undefined
-
-/** One Handlebars environment, with the two helpers that templates may use and every partial. */
-function handlebars(): typeof Handlebars {
-  if (engine !== undefined) return engine
-  engine = Handlebars.create()
-  engine.registerHelper('json', (value: unknown) => {
-    if (value === undefined) throw new Error('{{json}} was given nothing')
-    return JSON.stringify(value)
-  })
-  for (const path of templateFilesIn('partials')) {
-    engine.registerPartial(path.replace(/^partials\//, '').replace(/\.hbs$/, ''), readTemplateFile(path))
-  }
-  return engine
-}
-
-/** Strict: a field that the context does not have is an error, and so is a helper that is not ours. */
-function templateOf(path: string): Template {
-  const known = compiled.get(path)
-  if (known !== undefined) return known
-  const template: Template = handlebars().compile(readTemplateFile(path), {
-    strict: true,
-    noEscape: true,
-    knownHelpersOnly: true,
-    knownHelpers: { json: true },
-  })
-  compiled.set(path, template)
-  return template
-}
-
 /**
- * Renders one template and reads the YAML back, so that no output can be anything but data.
+ * Renders one template to data.
  * @param path such as `proxy/container.hbs`
  * @returns the document; `undefined` when the template came out blank
  * @throws MeshError `MESH_TEMPLATE`, a defect of ours
  */
 export function renderDocument(path: string, context: object): unknown {
   try {
-    const text = templateOf(path)(context)
-    if (text.trim() === '') return undefined
-    const document = parseDocument(text, { uniqueKeys: true })
-    const problem = document.errors[0] ?? document.warnings[0]
-    if (problem !== undefined) throw problem
-    return document.toJS()
+    return renderTemplate(path, context)
   } catch (thrown) {
     throw new MeshError({
       code: 'MESH_TEMPLATE',
@@ -111,7 +71,7 @@ export function inApplyOrder<T extends RenderedObject>(objects: readonly T[]): T
  */
 export function renderFolder(folder: string, context: object): RenderedObject[] {
   const objects: RenderedObject[] = []
-  for (const path of templateFilesIn(folder)) {
+  for (const path of templatesIn(folder)) {
     const document = renderDocument(path, context)
     if (document !== undefined) objects.push(asObject(document, path))
   }

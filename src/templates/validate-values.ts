@@ -1,8 +1,8 @@
-import { Ajv, type ErrorObject } from 'ajv'
+import type { ErrorObject } from 'ajv'
 import { MeshError, type MeshErrorOptions } from '../runtime/shared/errors.ts'
 import { nearest } from '../runtime/shared/nearest.ts'
-import { readTemplateFile } from './files.ts'
-import type { ResourceValues, Values } from './values.ts'
+import { defaultValues, type ResourceValues, type Values } from './values.ts'
+import { schemaProblems } from './values-validator.ts'
 
 /** One thing that is wrong with the values. */
 interface Problem {
@@ -13,19 +13,15 @@ interface Problem {
   suggestion?: string
 }
 
-const ajv = new Ajv({ allErrors: true, strict: true, verbose: true })
-let compiledSchema: ReturnType<typeof ajv.compile> | undefined
-
 /**
  * Values that may be used, or an error that names every wrong one with its path, the reason and the nearest known key.
  * @throws MeshError `MESH_VALUES_UNKNOWN_KEY`, `MESH_VALUES_WRONG_TYPE`, `MESH_VALUES_OUT_OF_RANGE` or
  * `MESH_VALUES_CONFLICT`, after the first problem
  */
 export function validateValues(input: unknown): Values {
-  compiledSchema ??= ajv.compile(JSON.parse(readTemplateFile('values.schema.json')))
-  const problems = compiledSchema(input)
-    ? conflictsOf(input as Values)
-    : (compiledSchema.errors ?? []).map(problemOf)
+  const errors = schemaProblems(input)
+  const problems =
+    errors.length === 0 ? conflictsOf(input as Values) : errors.map((error) => problemOf(error, input))
   if (problems.length > 0) throw valuesError(problems)
   return input as Values
 }
@@ -36,12 +32,21 @@ function dotted(pointer: string, key?: string): string {
   return [...parts, ...(key === undefined ? [] : [key])].join('.')
 }
 
-function problemOf(error: ErrorObject): Problem {
-  const { params, parentSchema } = error
+/** What is at a JSON pointer of a tree. The values have no key with a slash or a tilde. */
+function at(tree: unknown, pointer: string): unknown {
+  return pointer
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((below, key) => (below as Record<string, unknown> | null | undefined)?.[key], tree)
+}
+
+function problemOf(error: ErrorObject, input: unknown): Problem {
+  const { params } = error
+  const data = at(input, error.instancePath)
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(params.additionalProperty)
-      const near = nearest(key, Object.keys((parentSchema?.properties as object | undefined) ?? {}))
+      const near = nearest(key, Object.keys(at(defaultValues, error.instancePath) ?? {}))
       return {
         code: 'MESH_VALUES_UNKNOWN_KEY',
         path: dotted(error.instancePath, key),
@@ -59,15 +64,15 @@ function problemOf(error: ErrorObject): Problem {
       return {
         code: 'MESH_VALUES_WRONG_TYPE',
         path: dotted(error.instancePath),
-        reason: `${show(error.data)} is not of type ${params.type}`,
+        reason: `${show(data)} is not of type ${params.type}`,
       }
     case 'enum': {
       const allowed = (params.allowedValues as unknown[]).map(String)
-      const near = nearest(String(error.data), allowed)
+      const near = nearest(String(data), allowed)
       return {
         code: 'MESH_VALUES_OUT_OF_RANGE',
         path: dotted(error.instancePath),
-        reason: `${show(error.data)} is none of ${allowed.filter(Boolean).join(', ')}`,
+        reason: `${show(data)} is none of ${allowed.filter(Boolean).join(', ')}`,
         ...(near === undefined || near === '' ? {} : { suggestion: near }),
       }
     }
@@ -75,7 +80,7 @@ function problemOf(error: ErrorObject): Problem {
       return {
         code: 'MESH_VALUES_OUT_OF_RANGE',
         path: dotted(error.instancePath),
-        reason: `${show(error.data)} ${error.message ?? 'is not valid'}`,
+        reason: `${show(data)} ${error.message ?? 'is not valid'}`,
       }
   }
 }

@@ -168,7 +168,7 @@ spec: {parentRefs: [{group: "", kind: Service, name: api}], rules: [{matches: [{
 
 for (const [what, text] of Object.entries(valid)) {
   test(`accepts ${what}`, async () => {
-    assert.match((await apply([parse(text)]))[0] ?? '', /created$/)
+    assert.match((await apply([parse(text) as object]))[0] ?? '', /created$/)
   })
 }
 
@@ -205,7 +205,7 @@ const invalid: Record<string, [string, RegExp]> = {
 
 for (const [what, [text, reason]] of Object.entries(invalid)) {
   test(`refuses ${what}`, async () => {
-    assert.match(await refusalOf(parse(text)), reason)
+    assert.match(await refusalOf(parse(text) as object), reason)
   })
 }
 
