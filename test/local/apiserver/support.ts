@@ -9,6 +9,7 @@ import { createTrustAnchor, issueLeaf } from '../../../src/runtime/pki/authority
 import { generateKey, privateKeyPem } from '../../../src/runtime/pki/keys.ts'
 import { toPem } from '../../../src/runtime/pki/pem.ts'
 import { inheritedEnv } from '../../../src/runtime/shared/env.ts'
+import { createLogger } from '../../../src/runtime/shared/logger.ts'
 
 const hourMs = 3_600_000
 
@@ -142,6 +143,7 @@ export async function startTestCluster(options: Partial<ApiServerOptions> = {}):
     tls: certificates.serving,
     clusterCa: certificates.ca,
     apiEndpoints: [{ ip: '10.0.0.1', port: 6443 }],
+    logger: createLogger('test', 'silent'),
     ...options,
   })
   const { port } = await server.listenTls({ host: '127.0.0.1', port: 0 })
