@@ -9,6 +9,8 @@ import { isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml'
  */
 
 const jsonPattern = /\{\{json ([\w.]+)\}\}/g
+/** A value beside other text: YAML would see a plain scalar with quotes in it. */
+const partOfScalar = /[^\s[,]\{\{json|\{\{json [\w.]+\}\}[^\s\],]/
 const partialPattern = /^( *)\{\{> ([\w-]+)((?: [\w-]+=(?:'[^']*'|\d+))*)\}\}$/
 const openPattern = /^\{\{#(if|each) ([\w.]+)\}\}$/
 const closePattern = /^\{\{\/(if|each)\}\}$/
@@ -76,7 +78,7 @@ function markBlocks(lines: readonly string[]): string[] {
       return marker({ kind: 'end', path: '' }, place)
     }
     const marked = line.replace(jsonPattern, (_, path: string) => JSON.stringify(valuePrefix + path))
-    if (/\{\{[^"]/.test(marked)) throw new Error(`cannot compile: ${word}`)
+    if (/\{\{[^"]/.test(marked) || partOfScalar.test(line)) throw new Error(`cannot compile: ${word}`)
     return marked
   })
 }
@@ -115,9 +117,6 @@ function nodeSource(node: Node | null, isRoot = false): string {
   const { value } = node
   if (typeof value === 'string' && value.startsWith(valuePrefix)) {
     return valueSource(value.slice(valuePrefix.length))
-  }
-  if (typeof value === 'string' && value.includes(valuePrefix)) {
-    throw new Error(`{{json ${value.split(valuePrefix)[1]}}} is not a whole scalar`)
   }
   return JSON.stringify(value)
 }

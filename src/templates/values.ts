@@ -116,7 +116,7 @@ export function differencesFrom(defaults: object, values: object): Record<string
   for (const [key, value] of Object.entries(values)) {
     const standard: unknown = (defaults as Record<string, unknown>)[key]
     if (typeof value === 'object' && value !== null && typeof standard === 'object' && standard !== null) {
-      const below = differencesFrom(standard, value)
+      const below = differencesFrom(standard, value as object)
       if (Object.keys(below).length > 0) differences[key] = below
     } else if (value !== standard) {
       differences[key] = value
