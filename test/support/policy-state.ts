@@ -11,10 +11,16 @@ import {
   readMeshTlsAuthentication,
   readNetworkAuthentication,
 } from '../../src/runtime/control/policy/authentication.ts'
-import { readAuthorizationPolicy } from '../../src/runtime/control/policy/authorization.ts'
+import {
+  type Authorization,
+  readAuthorizationPolicy,
+} from '../../src/runtime/control/policy/authorization.ts'
+import { InboundPolicies, type InboundPolicy } from '../../src/runtime/control/policy/inbound.ts'
 import { OutboundPolicies } from '../../src/runtime/control/policy/outbound.ts'
 import type { OutboundPolicy } from '../../src/runtime/control/policy/outbound-policy.ts'
+import { readRateLimit } from '../../src/runtime/control/policy/rate-limit.ts'
 import { readGrpcRoute, readHttpRoute } from '../../src/runtime/control/policy/route/route.ts'
+import { readServerAuthorization } from '../../src/runtime/control/policy/server-authorization.ts'
 import { PolicyState, routeId } from '../../src/runtime/control/policy/state.ts'
 import { readTrafficSplit } from '../../src/runtime/control/policy/traffic-split.ts'
 import type { KubeObject } from '../../src/runtime/kube/types.ts'
@@ -64,6 +70,10 @@ const puts: Record<string, Put> = {
       routeId('gateway.networking.k8s.io', id),
       readGrpcRoute(object as KubeObject, 'gateway.networking.k8s.io'),
     ),
+  'policy.linkerd.io/ServerAuthorization': ({ policies }, id, object) =>
+    policies.serverAuthorizations.set(id, readServerAuthorization(object, meshConfig)),
+  'policy.linkerd.io/HTTPLocalRateLimitPolicy': ({ policies }, id, object) =>
+    policies.rateLimits.set(id, readRateLimit(object, meshConfig)),
   'split.smi-spec.io/TrafficSplit': ({ policies }, id, object) =>
     policies.trafficSplits.set(id, readTrafficSplit(object)),
 }
@@ -72,6 +82,7 @@ const puts: Record<string, Put> = {
 export class World {
   readonly cluster = new ClusterState()
   readonly policies = new PolicyState()
+  readonly inbound = new InboundPolicies(this.cluster, this.policies, meshConfig)
   readonly outbound = new OutboundPolicies(this.cluster, this.policies, meshConfig)
 
   /** Puts manifests there, written as YAML documents are; the namespace is `shop` where there is none. */
@@ -92,6 +103,13 @@ export class World {
     return this
   }
 
+  /** The policy of a pod's port. */
+  at(pod: string, port: number): InboundPolicy {
+    const policy = value(this.inbound.of({ namespace: 'shop', pod, port }))
+    if (policy === undefined) throw new Error(`there is no pod ${pod}`)
+    return policy
+  }
+
   /** The policy towards a Service's port. */
   towards(name: string, port: number, source = 'shop', namespace = 'shop'): OutboundPolicy {
     const target = { kind: 'service' as const, namespace, name, port }
@@ -99,6 +117,11 @@ export class World {
     if (result.kind !== 'policy') throw new Error(`a policy was expected, not ${result.kind}`)
     return result.policy
   }
+}
+
+/** The names of what admits somebody. */
+export function namesOf(authorizations: readonly Authorization[]): string[] {
+  return authorizations.map(({ meta }) => meta.name)
 }
 
 /** The value of now. */

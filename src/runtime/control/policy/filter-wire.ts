@@ -1,9 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { Scheme_Registered } from '../../proto/gen/io/linkerd/proxy/http_types_pb.js'
-import type {
-  GrpcRoute_FilterSchema,
-  HttpRoute_FilterSchema,
-} from '../../proto/gen/io/linkerd/proxy/outbound_pb.js'
+import type { HttpRoute_FilterSchema as InboundFilterSchema } from '../../proto/gen/io/linkerd/proxy/inbound_pb.js'
+import type { HttpRoute_FilterSchema } from '../../proto/gen/io/linkerd/proxy/outbound_pb.js'
 import type { Filter, HeaderChanges, HeaderField, Redirect } from './route/filter.ts'
 
 const always = { numerator: 1, denominator: 1 }
@@ -24,8 +22,24 @@ export function outboundHttpFilter(filter: Filter): MessageInitShape<typeof Http
   }
 }
 
-/** A filter of an outbound gRPC route; the wire has no others. */
-export function grpcFilter(filter: Filter): MessageInitShape<typeof GrpcRoute_FilterSchema>[] {
+/** A filter of an inbound HTTP route; the wire has no others. */
+export function inboundHttpFilter(filter: Filter): MessageInitShape<typeof InboundFilterSchema>[] {
+  switch (filter.kind) {
+    case 'request-headers':
+      return [{ kind: { case: 'requestHeaderModifier', value: headerModifier(filter.changes) } }]
+    case 'redirect':
+      return [{ kind: { case: 'redirect', value: redirectToWire(filter.redirect) } }]
+    case 'failure': {
+      const { status, message } = filter
+      return [{ kind: { case: 'failureInjector', value: { status, message, ratio: always } } }]
+    }
+    case 'response-headers':
+      return []
+  }
+}
+
+/** A filter of a gRPC route, inbound or outbound; the wire has no others. */
+export function grpcFilter(filter: Filter): GrpcFilterInit[] {
   switch (filter.kind) {
     case 'request-headers':
       return [{ kind: { case: 'requestHeaderModifier', value: headerModifier(filter.changes) } }]
@@ -40,7 +54,14 @@ export function grpcFilter(filter: Filter): MessageInitShape<typeof GrpcRoute_Fi
   }
 }
 
-export function headerModifier({ set, add, remove }: HeaderChanges) {
+/** The shape that the filters of gRPC routes share in both directions. */
+interface GrpcFilterInit {
+  kind:
+    | { case: 'requestHeaderModifier'; value: ReturnType<typeof headerModifier> }
+    | { case: 'failureInjector'; value: { code: number; message: string; ratio: typeof always } }
+}
+
+function headerModifier({ set, add, remove }: HeaderChanges) {
   return { set: headers(set), add: headers(add), remove: [...remove] }
 }
 
@@ -49,7 +70,7 @@ function headers(fields: readonly HeaderField[]) {
   return { headers: fields.map(({ name, value }) => ({ name, value: encoder.encode(value) })) }
 }
 
-export function redirectToWire({ scheme, host = '', path, port = 0, status }: Redirect) {
+function redirectToWire({ scheme, host = '', path, port = 0, status }: Redirect) {
   return {
     host,
     port,

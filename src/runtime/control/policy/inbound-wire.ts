@@ -3,6 +3,7 @@ import {
   type AuthnSchema,
   type AuthzSchema,
   type GrpcRouteSchema,
+  type HttpLocalRateLimitSchema,
   type HttpRouteSchema,
   type ProxyProtocolSchema,
   type Server,
@@ -11,10 +12,14 @@ import {
 import { networkToWire } from '../cluster/ip.ts'
 import type { Clients } from './authentication.ts'
 import type { Authorization } from './authorization.ts'
+import { grpcFilter, inboundHttpFilter } from './filter-wire.ts'
 import type { InboundPolicy } from './inbound.ts'
 import type { InboundRoute } from './inbound-route.ts'
-import { httpMatch } from './match-wire.ts'
+import { grpcMatch, hostMatch, httpMatch } from './match-wire.ts'
 import { metaToLabels, metaToWire } from './meta.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { policyGroup } from './reference.ts'
+import type { GrpcMatch } from './route/match.ts'
 
 const detectTimeout = { seconds: 10n }
 
@@ -28,37 +33,67 @@ export function inboundServer(policy: InboundPolicy): Server {
 }
 
 function protocol(policy: InboundPolicy): MessageInitShape<typeof ProxyProtocolSchema> {
-  const routes = () => policy.routes.map(httpRoute)
+  const routes = () => policy.httpRoutes.map(httpRoute)
+  const localRateLimit = policy.rateLimit === undefined ? {} : { localRateLimit: rateLimit(policy.rateLimit) }
   switch (policy.protocol) {
     case 'detect':
-      return { kind: { case: 'detect', value: { timeout: detectTimeout, httpRoutes: routes() } } }
+      return { kind: { case: 'detect', value: detect(policy) } }
     case 'opaque':
       return { kind: { case: 'opaque', value: {} } }
     case 'tls':
       return { kind: { case: 'tls', value: {} } }
     case 'http1':
-      return { kind: { case: 'http1', value: { routes: routes() } } }
+      return { kind: { case: 'http1', value: { routes: routes(), ...localRateLimit } } }
     case 'http2':
-      return { kind: { case: 'http2', value: { routes: routes() } } }
+      return { kind: { case: 'http2', value: { routes: routes(), ...localRateLimit } } }
     case 'grpc':
-      return { kind: { case: 'grpc', value: { routes: policy.routes.map(grpcRoute) } } }
+      return { kind: { case: 'grpc', value: { routes: policy.grpcRoutes.map(grpcRoute) } } }
+  }
+}
+
+function detect({ httpRoutes, rateLimit: limit }: InboundPolicy) {
+  return {
+    timeout: detectTimeout,
+    httpRoutes: httpRoutes.map(httpRoute),
+    ...(limit === undefined ? {} : { httpLocalRateLimit: rateLimit(limit) }),
   }
 }
 
 function httpRoute(route: InboundRoute): MessageInitShape<typeof HttpRouteSchema> {
   return {
     metadata: metaToWire(route.meta),
+    hosts: route.hosts.map(hostMatch),
     authorizations: route.authorizations.map(authorization),
-    rules: route.rules.map(({ matches }) => ({ matches: matches.map(httpMatch) })),
+    rules: route.rules.map(({ matches, filters }) => ({
+      matches: matches.map(httpMatch),
+      filters: filters.flatMap(inboundHttpFilter),
+    })),
   }
 }
 
-/** The routes of a gRPC port; the built-in one takes every call. */
-function grpcRoute(route: InboundRoute): MessageInitShape<typeof GrpcRouteSchema> {
+function grpcRoute(route: InboundRoute<GrpcMatch>): MessageInitShape<typeof GrpcRouteSchema> {
   return {
     metadata: metaToWire(route.meta),
+    hosts: route.hosts.map(hostMatch),
     authorizations: route.authorizations.map(authorization),
-    rules: [{ matches: [{}] }],
+    rules: route.rules.map(({ matches, filters }) => ({
+      matches: matches.map(grpcMatch),
+      filters: filters.flatMap(grpcFilter),
+    })),
+  }
+}
+
+function rateLimit(limit: RateLimit): MessageInitShape<typeof HttpLocalRateLimitSchema> {
+  const { namespace, name, total, identity, overrides } = limit
+  const resourceKind = 'httplocalratelimitpolicy'
+  return {
+    metadata: metaToWire({ kind: 'resource', group: policyGroup, resourceKind, namespace, name }),
+    ...(total === undefined ? {} : { total: { requestsPerSecond: total } }),
+    ...(identity === undefined ? {} : { identity: { requestsPerSecond: identity } }),
+    overrides: overrides.map((override) => ({
+      limit: { requestsPerSecond: override.limit },
+      clients: { identities: override.identities.map((each) => ({ name: each })) },
+    })),
   }
 }
 

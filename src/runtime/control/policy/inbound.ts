@@ -9,17 +9,31 @@ import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
 import {
   type Authorization,
+  type AuthorizationPolicy,
   authenticatedMode,
   authorizationsOfMode,
   type PolicyMode,
   policyMode,
   resolvePolicy,
   targets,
-  wholeNetwork,
 } from './authorization.ts'
-import type { InboundRoute } from './inbound-route.ts'
+import {
+  asGrpcRoute,
+  asHttpRoute,
+  type InboundRoute,
+  inboundRoute,
+  probeRoutes,
+  routeOfEverything,
+  routesOfServer,
+  unusableRoute,
+} from './inbound-route.ts'
 import type { Meta } from './meta.ts'
+import { type RateLimit, rateLimitOf } from './rate-limit.ts'
 import { policyGroup } from './reference.ts'
+import { parentKey } from './route/attachment.ts'
+import type { GrpcMatch } from './route/match.ts'
+import type { Route } from './route/route.ts'
+import { authorizesServer } from './server-authorization.ts'
 import type { PolicyState } from './state.ts'
 
 /** How the bytes on a port are read. */
@@ -31,8 +45,11 @@ export interface InboundPolicy {
   protocol: InboundProtocol
   /** Whoever satisfies one of them is admitted; with none, nobody is. */
   authorizations: readonly Authorization[]
-  /** Requests are judged by the route that they match. */
-  routes: readonly InboundRoute[]
+  /** Requests are judged by the route that they match; one that matches none is refused. */
+  httpRoutes: readonly InboundRoute[]
+  /** For protocol `grpc`. */
+  grpcRoutes: readonly InboundRoute<GrpcMatch>[]
+  rateLimit?: RateLimit
 }
 
 export interface InboundQuery {
@@ -71,34 +88,89 @@ export class InboundPolicies {
   }
 
   #serverPolicy(server: Server, pod: Pod, port: number, observer: Observer): InboundPolicy {
-    const authorizations = [
-      ...this.#authorizationsOf(server, observer),
-      ...authorizationsOfMode(policyMode(server.accessPolicy), this.#config),
-    ]
     const { namespace, name } = server
     const protocol = serverProtocol(server, pod, port, this.#config)
+    const authorizations = this.#authorizationsOf(server, observer)
+    const limit = rateLimitOf(this.#policies.rateLimitsByNamespace.rows(namespace, observer), name)
     return {
       server: { kind: 'resource', group: policyGroup, resourceKind: 'server', namespace, name },
       protocol,
       authorizations,
-      routes: [
-        // Calls of gRPC are told apart by service and method, and no kubelet makes one over HTTP GET.
-        ...(protocol === 'grpc' ? [] : probeRoutes(pod, port, this.#config)),
-        routeOfEverything(authorizations),
-      ],
+      ...this.#routesOf(server, pod, port, { protocol, authorizations }, observer),
+      ...(limit === undefined ? {} : { rateLimit: limit }),
     }
   }
 
+  /** The routes of a Server; the built-in ones where it has none. */
+  #routesOf(
+    server: Server,
+    pod: Pod,
+    port: number,
+    { protocol, authorizations }: Pick<InboundPolicy, 'protocol' | 'authorizations'>,
+    observer: Observer,
+  ): Pick<InboundPolicy, 'httpRoutes' | 'grpcRoutes'> {
+    const parent = parentKey('Server', server.namespace, server.name)
+    const http = routesOfServer(this.#policies.httpRoutesByParent.rows(parent, observer), server, port)
+    const grpc = routesOfServer(this.#policies.grpcRoutesByParent.rows(parent, observer), server, port)
+    const withClients = <M>(route: Route<M>) =>
+      inboundRoute(route, [...authorizations, ...this.#authorizationsOfRoute(route, observer)])
+    const httpRoutes = http.filter(isUsable).map(withClients)
+    const grpcRoutes = grpc.filter(isUsable).map(withClients)
+    const everything = routeOfEverything(authorizations)
+    // Calls of gRPC are told apart by service and method, and no kubelet makes one over HTTP GET.
+    if (protocol === 'grpc') {
+      const [unusable] = grpc
+      const substitute = unusable === undefined ? everything : unusableRoute(unusable, authorizations)
+      return { httpRoutes: [], grpcRoutes: grpcRoutes.length > 0 ? grpcRoutes : [asGrpcRoute(substitute)] }
+    }
+    const own = [...httpRoutes, ...grpcRoutes.map(asHttpRoute)]
+    if (own.length > 0) return { httpRoutes: own, grpcRoutes: [] }
+    const [unusable] = [...http, ...grpc]
+    const substitute = unusable === undefined ? everything : unusableRoute(unusable, authorizations)
+    return { httpRoutes: [...probeRoutes(pod, port, this.#config), substitute], grpcRoutes: [] }
+  }
+
+  /** Everything that admits somebody to a Server; one is enough. */
   #authorizationsOf(server: Server, observer: Observer): Authorization[] {
-    return [...this.#policies.authorizationPoliciesByNamespace.rows(server.namespace, observer)]
-      .filter(
-        (policy) =>
-          targets(policy, policyGroup, 'Server', server.name) ||
-          targets(policy, '', 'Namespace', server.namespace),
-      )
-      .sort((left, right) => (left.name < right.name ? -1 : 1))
+    const { namespace, name } = server
+    const older = this.#policies.serverAuthorizationsByNamespace
+      .rows(namespace, observer)
+      .filter((each) => authorizesServer(each, server))
+      .sort(byName)
+      .flatMap(({ authorization }) => authorization ?? [])
+    const policies = this.#resolved(namespace, observer, (policy) => {
+      const isForAll = targets(policy, '', 'Namespace', namespace)
+      return isForAll || targets(policy, policyGroup, 'Server', name)
+    })
+    return [...older, ...policies, ...authorizationsOfMode(policyMode(server.accessPolicy), this.#config)]
+  }
+
+  #authorizationsOfRoute(
+    { namespace, name, group, kind }: Route<unknown>,
+    observer: Observer,
+  ): Authorization[] {
+    return this.#resolved(namespace, observer, (policy) => targets(policy, group, kind, name))
+  }
+
+  #resolved(
+    namespace: string,
+    observer: Observer,
+    isWanted: (policy: AuthorizationPolicy) => boolean,
+  ): Authorization[] {
+    return this.#policies.authorizationPoliciesByNamespace
+      .rows(namespace, observer)
+      .filter(isWanted)
+      .sort(byName)
       .flatMap((policy) => resolvePolicy(policy, this.#policies, this.#config, observer) ?? [])
   }
+}
+
+function isUsable(route: Route<unknown>): boolean {
+  return route.problem === undefined
+}
+
+function byName(left: { name: string }, right: { name: string }): number {
+  return left.name < right.name ? -1 : left.name > right.name ? 1 : 0
 }
 
 function serverProtocol(server: Server, pod: Pod, port: number, config: MeshConfig): InboundProtocol {
@@ -126,7 +198,8 @@ export function defaultPolicy(pod: Pod, port: number, config: MeshConfig): Inbou
     server: { kind: 'default', name: mode },
     protocol: isPodPortOpaque(pod, port, undefined, config.defaultOpaquePorts) ? 'opaque' : 'detect',
     authorizations,
-    routes: [...probeRoutes(pod, port, config), routeOfEverything(authorizations)],
+    httpRoutes: [...probeRoutes(pod, port, config), routeOfEverything(authorizations)],
+    grpcRoutes: [],
   }
 }
 
@@ -135,28 +208,4 @@ function defaultMode(pod: Pod, port: number, config: MeshConfig): PolicyMode {
   const mode = policyMode(text)
   const required = parsePortSet(pod.proxy?.requireIdentityPorts ?? '')
   return portSetHas(required, port) ? authenticatedMode(mode) : mode
-}
-
-/** What a port that has no routes of its own does with every request. */
-function routeOfEverything(authorizations: readonly Authorization[]): InboundRoute {
-  return {
-    meta: { kind: 'default', name: 'default' },
-    authorizations,
-    rules: [{ matches: [{ path: { kind: 'prefix', value: '/' } }] }],
-  }
-}
-
-/**
- * The kubelet has no identity, and its probes must not fail because a policy was made: GET on exactly the paths that
- * the pod declares is admitted without one.
- */
-function probeRoutes(pod: Pod, port: number, config: MeshConfig): InboundRoute[] {
-  const paths = new Set(pod.probes.filter((probe) => probe.port === port).map(({ path }) => path))
-  if (paths.size === 0) return []
-  const meta: Meta = { kind: 'default', name: 'probe' }
-  const matches = [...paths]
-    .sort()
-    .map((value) => ({ path: { kind: 'exact' as const, value }, method: 'GET' }))
-  const networks = config.probeNetworks.map(wholeNetwork)
-  return [{ meta, authorizations: [{ meta, networks, clients: { kind: 'anyone' } }], rules: [{ matches }] }]
 }

@@ -1,9 +1,11 @@
 import { type Index, idOf, Table } from '../cluster/table.ts'
 import type { MeshTlsAuthentication, NetworkAuthentication } from './authentication.ts'
 import type { AuthorizationPolicy } from './authorization.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { parentKeys } from './route/attachment.ts'
 import type { GrpcMatch, HttpMatch } from './route/match.ts'
 import type { Route } from './route/route.ts'
+import type { ServerAuthorization } from './server-authorization.ts'
 import type { TrafficSplit } from './traffic-split.ts'
 
 /** The policy resources that were watched. */
@@ -12,6 +14,10 @@ export class PolicyState {
   readonly authorizationPoliciesByNamespace: Index<AuthorizationPolicy>
   readonly meshTlsAuthentications = new Table<MeshTlsAuthentication>()
   readonly networkAuthentications = new Table<NetworkAuthentication>()
+  readonly serverAuthorizations = new Table<ServerAuthorization>()
+  readonly serverAuthorizationsByNamespace: Index<ServerAuthorization>
+  readonly rateLimits = new Table<RateLimit>()
+  readonly rateLimitsByNamespace: Index<RateLimit>
   /** Of both groups; see {@link routeId}. */
   readonly httpRoutes = new Table<Route<HttpMatch>>()
   /** By kind, namespace and name of a parent; see `parentKey`. */
@@ -24,6 +30,8 @@ export class PolicyState {
 
   constructor() {
     this.authorizationPoliciesByNamespace = this.authorizationPolicies.index((policy) => [policy.namespace])
+    this.serverAuthorizationsByNamespace = this.serverAuthorizations.index(({ namespace }) => [namespace])
+    this.rateLimitsByNamespace = this.rateLimits.index(({ namespace }) => [namespace])
     this.httpRoutesByParent = this.httpRoutes.index(parentKeys)
     this.grpcRoutesByParent = this.grpcRoutes.index(parentKeys)
     this.trafficSplitsByService = this.trafficSplits.index(({ namespace, service }) => [

@@ -4,7 +4,9 @@ import { keepKnownKinds } from '../cluster/crd-loss.ts'
 import { type WatchDeps, watchKind } from '../cluster/watch.ts'
 import { readMeshTlsAuthentication, readNetworkAuthentication } from './authentication.ts'
 import { readAuthorizationPolicy } from './authorization.ts'
+import { readRateLimit } from './rate-limit.ts'
 import { type RouteObject, readGrpcRoute, readHttpRoute } from './route/route.ts'
+import { readServerAuthorization } from './server-authorization.ts'
 import { type PolicyState, routeId } from './state.ts'
 import { readTrafficSplit } from './traffic-split.ts'
 
@@ -26,6 +28,18 @@ export function watchPolicies(state: PolicyState, config: MeshConfig, deps: Watc
       resources.networkAuthentications,
       readNetworkAuthentication,
       state.networkAuthentications,
+      custom,
+    ),
+    watchKind(
+      resources.serverAuthorizations,
+      (object) => readServerAuthorization(object, config),
+      state.serverAuthorizations,
+      custom,
+    ),
+    watchKind(
+      resources.httpLocalRateLimitPolicies,
+      (object) => readRateLimit(object, config),
+      state.rateLimits,
       custom,
     ),
     ...[resources.policyHttpRoutes, resources.gatewayHttpRoutes].map((resource) =>

@@ -38,7 +38,8 @@ export function judgeParent(route: Route<unknown>, parent: ParentRef, context: V
       const server = context.cluster.servers.get(idOf(namespace, name), context.observer)
       return server === undefined ? noParent(`there is no Server ${namespace}/${name}`) : accepted
     }
-    default:
+    case 'EgressNetwork':
+    case undefined:
       return noParent(`${parent.kind ?? 'this kind'} cannot have routes`)
   }
 }

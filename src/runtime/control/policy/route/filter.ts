@@ -52,7 +52,7 @@ interface HeaderChangesSpec {
  * @throws UnusableRoute for kinds that proxies do not have: leaving one out would do something else than was asked
  */
 export function readFilter(spec: FilterSpec): Filter {
-  switch (spec.type) {
+  switch (spec.type ?? '') {
     case 'RequestHeaderModifier':
       return { kind: 'request-headers', changes: readChanges(spec.requestHeaderModifier) }
     case 'ResponseHeaderModifier':
