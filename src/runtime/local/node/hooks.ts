@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -57,12 +57,13 @@ function dial(host: string, port: number): Promise<Duplex> {
   })
 }
 
-function execute(runner: ContainerRunner, options: PodExecOptions): Promise<number> {
-  // script(1) gives the program a terminal of its own.
-  const quoted = options.command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
-  const command = options.tty ? ['script', '-qec', quoted, '/dev/null'] : options.command
-  const [program = '', ...args] = runner.execLine(command) ?? []
-  if (program === '') {
+/** A client that has a terminal tells its size at once. */
+const sizeWaitMs = 100
+
+async function execute(runner: ContainerRunner, options: PodExecOptions): Promise<number> {
+  const command = options.tty ? onTerminal(options.command, await firstSize(options)) : options.command
+  const [program, ...args] = runner.execLine(command) ?? []
+  if (program === undefined) {
     throw new KubeError(400, 'BadRequest', `container ${runner.container.name} does not run`)
   }
   return new Promise((resolve, reject) => {
@@ -71,17 +72,43 @@ function execute(runner: ContainerRunner, options: PodExecOptions): Promise<numb
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     }
     options.signal.addEventListener('abort', onAbort, { once: true })
-    child.stdin.on('error', () => undefined)
-    if (options.stdin === undefined) child.stdin.end()
-    else options.stdin.pipe(child.stdin)
-    if (options.stdout !== undefined) child.stdout.pipe(options.stdout, { end: false })
-    else child.stdout.resume()
-    if (options.stderr !== undefined) child.stderr.pipe(options.stderr, { end: false })
-    else child.stderr.resume()
+    connectStreams(child, options)
     child.on('error', reject)
     child.on('close', (code) => {
       options.signal.removeEventListener('abort', onAbort)
       resolve(code ?? 137)
     })
   })
+}
+
+function connectStreams(
+  child: ChildProcessWithoutNullStreams,
+  { stdin, stdout, stderr }: PodExecOptions,
+): void {
+  child.stdin.on('error', () => undefined)
+  if (stdin === undefined) child.stdin.end()
+  else stdin.pipe(child.stdin)
+  if (stdout === undefined) child.stdout.resume()
+  else child.stdout.pipe(stdout, { end: false })
+  if (stderr === undefined) child.stderr.resume()
+  else child.stderr.pipe(stderr, { end: false })
+}
+
+interface TerminalSize {
+  columns: number
+  rows: number
+}
+
+function firstSize(options: PodExecOptions): Promise<TerminalSize | undefined> {
+  return new Promise((resolve) => {
+    options.onResize(resolve)
+    setTimeout(() => resolve(undefined), sizeWaitMs)
+  })
+}
+
+/** script(1) gives the command a terminal of its own. It keeps the size that it has at the start. */
+function onTerminal(command: string[], size: TerminalSize | undefined): string[] {
+  const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+  const resize = size === undefined ? '' : `stty rows ${size.rows} cols ${size.columns}; `
+  return ['script', '-qec', `${resize}exec ${quoted}`, '/dev/null']
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Tools } from '../tools.ts'
@@ -26,7 +26,7 @@ net.createServer({ allowHalfOpen: true }, (client) => {
     target.once('connect', () => {
       client.write('ok\\n')
       target.on('error', () => client.destroy())
-      target.once('close', () => client.destroySoon())
+      client.once('close', () => target.destroy())
       target.pipe(client)
       client.pipe(target)
     })
@@ -63,7 +63,9 @@ export class PortRelay {
   }
 
   #start(): Promise<void> {
-    if (this.#relay?.process.exitCode === null && existsSync(this.#socketPath)) return this.#relay.ready
+    if (this.#relay?.process.exitCode === null) return this.#relay.ready
+    // A relay that ended by itself leaves its socket behind.
+    rmSync(this.#socketPath, { force: true })
     const args = [`--net=${this.#netnsPath}`, process.execPath, '-e', relayProgram, this.#socketPath]
     const relay = spawn(this.#tools.nsenter, args, { stdio: ['ignore', 'pipe', 'ignore'], env: {} })
     const ready = new Promise<void>((resolve, reject) => {
