@@ -44,11 +44,15 @@ const byKind = new Map<string, Resource>(
   Object.values(resources).map((resource) => [resource.kind, resource]),
 )
 
+/** Rendered once: it is the same for all. */
+let rendered: RenderedObject[] | undefined
+
 /** @param nowMs what certificates are valid around */
 export async function installedCluster(nowMs: number): Promise<InstalledCluster> {
   const kube = new FakeKube()
   const values = await resolveValues({}, async () => '')
-  for (const object of [...renderCrds(values), ...renderControlPlane(values)]) putRendered(kube, object)
+  rendered ??= [...renderCrds(values), ...renderControlPlane(values)]
+  for (const object of rendered) putRendered(kube, structuredClone(object))
   putCertificates(kube, nowMs)
   for (const component of ['identity', 'destination', 'proxy-injector']) {
     kube.put(resources.pods, pod('linkerd', `linkerd-${component}-1`, '10.244.0.2', values, component))

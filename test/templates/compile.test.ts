@@ -87,7 +87,7 @@ for (const folder of ['control-plane', 'crds', 'proxy', 'viz']) {
     for (const path of templatesIn(folder)) {
       const text = readTemplateFile(path)
       const compiled = compile(text)
-      for (const seed of [0, 255, 0b10101010, 0b01010101, 0b11001100, 0b00110111]) {
+      for (const seed of [0, 255, 0b10101010, 0b01011100]) {
         const context = contextFor(text, seed)
         assert.equal(compiled(context), renderTemplate(path, context), `${path} with ${seed}`)
       }

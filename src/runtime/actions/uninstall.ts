@@ -16,11 +16,13 @@ export async function uninstall(client: KubeClient, options: { force: boolean })
 
 async function refuseWhileInUse(client: KubeClient): Promise<void> {
   const namespaces = await client.list(resources.namespaces, { labelSelector: labels.extension })
-  const pods = await client.list(resources.pods, {
-    labelSelector: `${labels.controlPlaneNamespace},!${labels.controlPlaneComponent}`,
-  })
+  const pods = await client.list(resources.pods, { labelSelector: labels.controlPlaneNamespace })
   const extensions = new Set(namespaces.items.map(({ metadata }) => metadata.name))
-  const meshed = pods.items.filter(({ metadata }) => !extensions.has(metadata.namespace ?? ''))
+  const meshed = pods.items.filter(
+    ({ metadata }) =>
+      metadata.labels?.[labels.controlPlaneComponent] === undefined &&
+      !extensions.has(metadata.namespace ?? ''),
+  )
   const reasons = [
     ...(extensions.size === 0 ? [] : [`extensions in ${[...extensions].join(', ')}`]),
     ...(meshed.length === 0 ? [] : [meshedWords(meshed)]),
