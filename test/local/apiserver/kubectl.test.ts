@@ -14,6 +14,8 @@ import { type CommandResult, startTestCluster, type TestCluster } from './suppor
 // a dispatcher takes the one that fits the version that the server tells.
 const hasKubectl = spawnSync('kubectl', ['version', '--client'], { stdio: 'ignore' }).status === 0
 const minorVersions = hasKubectl ? [27, 28, 29, 30, 31, 32, 33] : []
+/** The versions that run every test; the others run those whose protocols differ between versions. */
+const thoroughVersions = [27, 30, 33]
 
 interface Context {
   cluster: TestCluster
@@ -113,6 +115,9 @@ async function runningPod({ cluster, run }: Context): Promise<void> {
 
 for (const minorVersion of minorVersions) {
   const test = suite<Context>(`local/apiserver/kubectl 1.${minorVersion}`)
+  const thorough: typeof test = thoroughVersions.includes(minorVersion)
+    ? test
+    : Object.assign(() => undefined, test)
   const apply = ({ cluster }: Context, args: string[] = [], text = manifest): Promise<CommandResult> =>
     cluster.kubectl(['apply', ...args, '-f', '-'], { stdin: text })
 
@@ -165,7 +170,7 @@ for (const minorVersion of minorVersions) {
     assert.match(await run('get', 'ns'), /shop +Active/)
   })
 
-  test('changes objects in every way', async ({ run }) => {
+  thorough('changes objects in every way', async ({ run }) => {
     await run('label', '-n', 'shop', 'svc', 'web', 'a=b')
     await run('annotate', '-n', 'shop', 'svc', 'web', 'c=d')
     await run('scale', '-n', 'shop', 'deploy', 'web', '--replicas=4')
@@ -193,7 +198,7 @@ for (const minorVersion of minorVersions) {
     assert.match(await run('get', '-n', 'shop', 'svc', '-l', 'a=b', '-o', 'name'), 'service/web')
   })
 
-  test('shows differences and changes nothing', async ({ cluster, run }) => {
+  thorough('shows differences and changes nothing', async ({ cluster, run }) => {
     const version = await run(
       'get',
       '-n',
@@ -212,7 +217,7 @@ for (const minorVersion of minorVersions) {
     )
   })
 
-  test('describes and explains', async ({ run }) => {
+  thorough('describes and explains', async ({ run }) => {
     assert.match(await run('describe', '-n', 'shop', 'deploy', 'web'), /Replicas: +4 desired/)
     assert.match(await run('describe', '-n', 'shop', 'svc', 'web'), /TargetPort: +http\/TCP/)
     assert.match(await run('explain', 'deployment.spec.template.spec.containers'), 'imagePullPolicy')
@@ -241,14 +246,14 @@ for (const minorVersion of minorVersions) {
     assert.match(await run('auth', 'can-i', '--list'), '*.*')
   })
 
-  test('refuses what is wrong, with the field', async (context) => {
+  thorough('refuses what is wrong, with the field', async (context) => {
     const typo = await apply(context, [], manifest.replace('replicas:', 'replica:'))
     assert.match(typo.stderr, 'unknown field "spec.replica"')
     const wrong = await apply(context, [], manifest.replace('port: 80, target', 'port: 99999, target'))
     assert.match(wrong.stderr, 'spec.ports[0].port: Invalid value')
   })
 
-  test('waits and watches', async ({ cluster, run }) => {
+  thorough('waits and watches', async ({ cluster, run }) => {
     const waiting = run(
       'wait',
       '-n',
@@ -257,13 +262,14 @@ for (const minorVersion of minorVersions) {
       '--for=jsonpath={.spec.replicas}=1',
       '--timeout=20s',
     )
-    const watching = cluster.kubectl(['get', '-n', 'shop', 'deploy', 'web', '-w', '--request-timeout=3s'])
-    await run('scale', '-n', 'shop', 'deploy', 'web', '--replicas=1')
+    await following(cluster, ['get', '-n', 'shop', 'deploy', 'web', '-w'], async (seen) => {
+      await run('scale', '-n', 'shop', 'deploy', 'web', '--replicas=1')
+      await until('kubectl shows the change', () => /web +0\/1/.test(seen()), 30_000)
+    })
     assert.match(await waiting, 'condition met')
-    assert.match((await watching).stdout, /web +0\/1/)
   })
 
-  test('follows a rollout', async ({ cluster, run }) => {
+  thorough('follows a rollout', async ({ cluster, run }) => {
     await run('rollout', 'resume', '-n', 'shop', 'deploy/web')
     const following = run('rollout', 'status', '-n', 'shop', 'deploy/web', '--timeout=20s')
     const { metadata } = JSON.parse(await run('get', '-n', 'shop', 'deploy', 'web', '-o', 'json'))
@@ -338,21 +344,33 @@ spec:
   test.run()
 }
 
-async function forwardPorts({ cluster }: Context): Promise<void> {
-  const env = {
-    ...inheritedEnv(),
-    HOME: cluster.folder,
-    KUBECONFIG: cluster.kubeconfigFor('forward', ['system:masters']),
-  }
-  const child = spawn('kubectl', ['port-forward', 'pod/x', ':80'], { env })
+/** Runs a kubectl that does not end by itself for as long as the action takes. */
+async function following(
+  cluster: TestCluster,
+  args: string[],
+  action: (seen: () => string) => Promise<void>,
+): Promise<void> {
+  const config = cluster.kubeconfigFor('follower', ['system:masters'])
+  const child = spawn('kubectl', args, {
+    env: { ...inheritedEnv(), HOME: cluster.folder, KUBECONFIG: config },
+  })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
   })
   const exited = new Promise((resolve) => child.on('exit', resolve))
   try {
-    await until('kubectl forwards', () => /127.0.0.1:\d+ -> 80/.test(output))
-    const port = /127.0.0.1:(\d+) -> 80/.exec(output)?.[1]
+    await action(() => output)
+  } finally {
+    child.kill()
+    await exited
+  }
+}
+
+function forwardPorts({ cluster }: Context): Promise<void> {
+  return following(cluster, ['port-forward', 'pod/x', ':80'], async (seen) => {
+    await until('kubectl forwards', () => /127.0.0.1:\d+ -> 80/.test(seen()), 30_000)
+    const port = /127.0.0.1:(\d+) -> 80/.exec(seen())?.[1]
     const get = async (path: string, body?: string) => {
       const init = body === undefined ? {} : { method: 'POST', body }
       return (await fetch(`http://127.0.0.1:${port}${path}`, init)).text()
@@ -360,10 +378,7 @@ async function forwardPorts({ cluster }: Context): Promise<void> {
     assert.is(await get('/a'), '/a 0')
     assert.is((await get('/big')).length, 3_000_000)
     assert.is(await get('/up', 'z'.repeat(2_000_000)), '/up 2000000')
-  } finally {
-    child.kill()
-    await exited
-  }
+  })
 }
 
 if (!hasKubectl) {
