@@ -15,8 +15,9 @@ import {
   type Authorization,
   readAuthorizationPolicy,
 } from '../../src/runtime/control/policy/authorization.ts'
+import { readEgressNetwork } from '../../src/runtime/control/policy/egress-network.ts'
 import { InboundPolicies, type InboundPolicy } from '../../src/runtime/control/policy/inbound.ts'
-import { OutboundPolicies } from '../../src/runtime/control/policy/outbound.ts'
+import { OutboundPolicies, type OutboundResult } from '../../src/runtime/control/policy/outbound.ts'
 import type { OutboundPolicy } from '../../src/runtime/control/policy/outbound-policy.ts'
 import { readRateLimit } from '../../src/runtime/control/policy/rate-limit.ts'
 import { readGrpcRoute, readHttpRoute } from '../../src/runtime/control/policy/route/route.ts'
@@ -74,6 +75,8 @@ const puts: Record<string, Put> = {
     policies.serverAuthorizations.set(id, readServerAuthorization(object, meshConfig)),
   'policy.linkerd.io/HTTPLocalRateLimitPolicy': ({ policies }, id, object) =>
     policies.rateLimits.set(id, readRateLimit(object, meshConfig)),
+  'policy.linkerd.io/EgressNetwork': ({ policies }, id, object) =>
+    policies.egressNetworks.set(id, readEgressNetwork(object, meshConfig)),
   'split.smi-spec.io/TrafficSplit': ({ policies }, id, object) =>
     policies.trafficSplits.set(id, readTrafficSplit(object)),
 }
@@ -108,6 +111,11 @@ export class World {
     const policy = value(this.inbound.of({ namespace: 'shop', pod, port }))
     if (policy === undefined) throw new Error(`there is no pod ${pod}`)
     return policy
+  }
+
+  /** The policy towards an address, or why there is none. */
+  towardsAddress(ip: string, port: number, source = 'shop'): OutboundResult {
+    return value(this.outbound.of({ target: { kind: 'address', ip, port }, source }))
   }
 
   /** The policy towards a Service's port. */

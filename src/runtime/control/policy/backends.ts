@@ -5,15 +5,19 @@ import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
 import type { Meta } from './meta.ts'
 import type { Backend, Distribution, RouteBackend } from './outbound-policy.ts'
-import { refersTo } from './reference.ts'
+import { policyGroup, refersTo } from './reference.ts'
 import type { BackendRef } from './route/route.ts'
+import type { PolicyState } from './state.ts'
 import type { TrafficSplit } from './traffic-split.ts'
 
 /** What backends are looked up in. */
 export interface BackendContext {
   cluster: ClusterState
+  policies: PolicyState
   config: MeshConfig
   observer: Observer
+  /** Where the client wants to go, when that is outside the cluster. */
+  original?: { ip: string; port: number }
 }
 
 export function serviceMeta({ namespace, name }: { namespace: string; name: string }, port: number): Meta {
@@ -40,9 +44,14 @@ export interface BackendProblem {
 export function backendProblem(
   reference: BackendRef,
   routeNamespace: string,
-  { cluster, observer }: BackendContext,
+  { cluster, policies, observer }: Pick<BackendContext, 'cluster' | 'policies' | 'observer'>,
 ): BackendProblem | undefined {
   const name = `${reference.namespace ?? routeNamespace}/${reference.name ?? ''}`
+  if (isEgressNetwork(reference)) {
+    const network = policies.egressNetworks.get(name, observer)
+    if (network !== undefined && network.problem === undefined) return undefined
+    return { reason: 'BackendNotFound', message: `there is no usable EgressNetwork ${name}` }
+  }
   if (!isService(reference)) {
     return { reason: 'InvalidKind', message: `${reference.kind} ${name} cannot be a backend` }
   }
@@ -57,6 +66,10 @@ export function backendProblem(
   return hasPort(service, reference.port)
     ? undefined
     : { reason: 'BackendNotFound', message: `Service ${name} has no port ${reference.port}` }
+}
+
+function isEgressNetwork(reference: BackendRef): boolean {
+  return refersTo(reference, policyGroup, 'EgressNetwork')
 }
 
 /** The kind of a backend is Service unless it says otherwise. */
@@ -97,9 +110,28 @@ function referencedBackend(
     return { backend: { kind: 'invalid', meta, message: problem.message } }
   }
   return {
-    backend: serviceBackend(target, port, context.config),
+    backend: isEgressNetwork(reference)
+      ? forwardBackend(target, context)
+      : serviceBackend(target, port, context.config),
     ...(reference.filters.length === 0 ? {} : { filters: reference.filters }),
   }
+}
+
+/** Where the client wanted to go, outside the cluster. */
+export function forwardBackend(
+  { namespace, name }: { namespace: string; name: string },
+  { original }: BackendContext,
+): Backend {
+  if (original === undefined) {
+    const message = `EgressNetwork ${namespace}/${name} is for traffic that leaves the cluster`
+    return { kind: 'invalid', meta: { kind: 'default', name: 'invalid' }, message }
+  }
+  const meta = egressMeta({ namespace, name }, original.port)
+  return { kind: 'forward', meta, ...original }
+}
+
+export function egressMeta({ namespace, name }: { namespace: string; name: string }, port: number): Meta {
+  return { kind: 'resource', group: policyGroup, resourceKind: 'EgressNetwork', namespace, name, port }
 }
 
 /** Backends without weight get nothing; when none has weight, every request fails. */

@@ -1,15 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { MeshConfig } from '../cluster/config.ts'
-import { networkContains, parseIp } from '../cluster/ip.ts'
+import { type Ip, networkContains, parseIp } from '../cluster/ip.ts'
 import { type Computed, ComputedMap, type Observer } from '../cluster/reactive.ts'
 import { byAge } from '../cluster/server.ts'
 import type { Service } from '../cluster/service.ts'
 import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
-import type { Meta } from './meta.ts'
+import type { BackendContext } from './backends.ts'
+import { type EgressNetwork, egressNetworkOf, globalEgressNamespace } from './egress-network.ts'
+import { egressFallback, egressPolicy } from './outbound-egress.ts'
 import type { OutboundPolicy } from './outbound-policy.ts'
-import { plainRoutes, servicePolicy } from './outbound-service.ts'
-import { effectiveRoutes, parentKey } from './route/attachment.ts'
+import { servicePolicy } from './outbound-service.ts'
+import { effectiveRoutes, parentKey, serviceParentProblem } from './route/attachment.ts'
+import type { Route } from './route/route.ts'
 import type { PolicyState } from './state.ts'
 import type { TrafficSplit } from './traffic-split.ts'
 
@@ -70,13 +73,46 @@ export class OutboundPolicies {
       return this.#services.of({ namespace, name, port, source }).read(observer)
     }
     const address = parseIp(ip)
-    if (
-      address !== undefined &&
-      this.#config.clusterNetworks.some((each) => networkContains(each, address))
-    ) {
+    if (address === undefined) return { kind: 'unknown', reason: `"${ip}" is not an address` }
+    const network = this.#egressNetworkOf(address, source, observer)
+    if (network !== undefined) return this.#ofEgress(network, { ip, port }, source, observer)
+    if (this.#config.clusterNetworks.some((each) => networkContains(each, address))) {
       return { kind: 'unknown', reason: `no Service has the address ${ip}` }
     }
     return { kind: 'policy', policy: egressFallback(ip, port) }
+  }
+
+  #egressNetworkOf(address: Ip, source: string, observer: Observer): EgressNetwork | undefined {
+    const inNamespace = this.#policies.egressNetworksByNamespace
+    return egressNetworkOf(
+      address,
+      inNamespace.rows(source, observer),
+      inNamespace.rows(globalEgressNamespace, observer),
+    )
+  }
+
+  #ofEgress(
+    network: EgressNetwork,
+    original: { ip: string; port: number },
+    source: string,
+    observer: Observer,
+  ): OutboundResult {
+    const parent = parentKey('EgressNetwork', network.namespace, network.name)
+    const attached = <R extends Route<unknown>>(routes: readonly R[]) =>
+      effectiveRoutes(routes, { kind: 'EgressNetwork', ...network }, original.port, source)
+    const policy = egressPolicy(
+      network,
+      {
+        http: attached(this.#policies.httpRoutesByParent.rows(parent, observer)),
+        grpc: attached(this.#policies.grpcRoutesByParent.rows(parent, observer)),
+      },
+      { ...this.#context(observer), original },
+    )
+    return { kind: 'policy', policy }
+  }
+
+  #context(observer: Observer): BackendContext {
+    return { cluster: this.#cluster, policies: this.#policies, config: this.#config, observer }
   }
 
   #ofService({ namespace, name, port, source }: ServiceQuery, observer: Observer): OutboundResult {
@@ -86,27 +122,20 @@ export class OutboundPolicies {
     }
     if (service.isExternalName) return { kind: 'external-name' }
     const parent = parentKey('Service', namespace, name)
-    const context = { cluster: this.#cluster, config: this.#config, observer }
     const split = this.#splitOf(service, observer)
+    // The same as their status says.
+    const hasRoutes = serviceParentProblem(service) === undefined
+    const attached = <R extends Route<unknown>>(routes: readonly R[]) =>
+      hasRoutes ? effectiveRoutes(routes, { kind: 'Service', namespace, name }, port, source) : []
     const policy = servicePolicy(
       service,
       port,
       {
-        http: effectiveRoutes(
-          this.#policies.httpRoutesByParent.rows(parent, observer),
-          service,
-          port,
-          source,
-        ),
-        grpc: effectiveRoutes(
-          this.#policies.grpcRoutesByParent.rows(parent, observer),
-          service,
-          port,
-          source,
-        ),
+        http: attached(this.#policies.httpRoutesByParent.rows(parent, observer)),
+        grpc: attached(this.#policies.grpcRoutesByParent.rows(parent, observer)),
         ...(split === undefined ? {} : { split }),
       },
-      context,
+      this.#context(observer),
     )
     return { kind: 'policy', policy }
   }
@@ -117,14 +146,4 @@ export class OutboundPolicies {
       .filter(({ problem }) => problem === undefined)
       .sort(byAge)[0]
   }
-}
-
-/** An address outside the cluster that no policy speaks of: detect, and forward. */
-function egressFallback(ip: string, port: number): OutboundPolicy {
-  const meta: Meta = { kind: 'default', name: 'egress-fallback' }
-  const backends = {
-    kind: 'first-available' as const,
-    backends: [{ backend: { meta, kind: 'forward' as const, ip, port } }],
-  }
-  return { meta, protocol: 'detect', ...plainRoutes(backends, {}) }
 }

@@ -1,6 +1,7 @@
 import { type Index, idOf, Table } from '../cluster/table.ts'
 import type { MeshTlsAuthentication, NetworkAuthentication } from './authentication.ts'
 import type { AuthorizationPolicy } from './authorization.ts'
+import type { EgressNetwork } from './egress-network.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { parentKeys } from './route/attachment.ts'
 import type { GrpcMatch, HttpMatch } from './route/match.ts'
@@ -18,6 +19,8 @@ export class PolicyState {
   readonly serverAuthorizationsByNamespace: Index<ServerAuthorization>
   readonly rateLimits = new Table<RateLimit>()
   readonly rateLimitsByNamespace: Index<RateLimit>
+  readonly egressNetworks = new Table<EgressNetwork>()
+  readonly egressNetworksByNamespace: Index<EgressNetwork>
   /** Of both groups; see {@link routeId}. */
   readonly httpRoutes = new Table<Route<HttpMatch>>()
   /** By kind, namespace and name of a parent; see `parentKey`. */
@@ -32,6 +35,7 @@ export class PolicyState {
     this.authorizationPoliciesByNamespace = this.authorizationPolicies.index((policy) => [policy.namespace])
     this.serverAuthorizationsByNamespace = this.serverAuthorizations.index(({ namespace }) => [namespace])
     this.rateLimitsByNamespace = this.rateLimits.index(({ namespace }) => [namespace])
+    this.egressNetworksByNamespace = this.egressNetworks.index(({ namespace }) => [namespace])
     this.httpRoutesByParent = this.httpRoutes.index(parentKeys)
     this.grpcRoutesByParent = this.grpcRoutes.index(parentKeys)
     this.trafficSplitsByService = this.trafficSplits.index(({ namespace, service }) => [

@@ -4,6 +4,7 @@ import { keepKnownKinds } from '../cluster/crd-loss.ts'
 import { type WatchDeps, watchKind } from '../cluster/watch.ts'
 import { readMeshTlsAuthentication, readNetworkAuthentication } from './authentication.ts'
 import { readAuthorizationPolicy } from './authorization.ts'
+import { readEgressNetwork } from './egress-network.ts'
 import { readRateLimit } from './rate-limit.ts'
 import { type RouteObject, readGrpcRoute, readHttpRoute } from './route/route.ts'
 import { readServerAuthorization } from './server-authorization.ts'
@@ -40,6 +41,12 @@ export function watchPolicies(state: PolicyState, config: MeshConfig, deps: Watc
       resources.httpLocalRateLimitPolicies,
       (object) => readRateLimit(object, config),
       state.rateLimits,
+      custom,
+    ),
+    watchKind(
+      resources.egressNetworks,
+      (object) => readEgressNetwork(object, config),
+      state.egressNetworks,
       custom,
     ),
     ...[resources.policyHttpRoutes, resources.gatewayHttpRoutes].map((resource) =>

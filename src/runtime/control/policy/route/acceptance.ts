@@ -38,7 +38,11 @@ export function judgeParent(route: Route<unknown>, parent: ParentRef, context: V
       const server = context.cluster.servers.get(idOf(namespace, name), context.observer)
       return server === undefined ? noParent(`there is no Server ${namespace}/${name}`) : accepted
     }
-    case 'EgressNetwork':
+    case 'EgressNetwork': {
+      const network = context.policies.egressNetworks.get(idOf(namespace, name), context.observer)
+      if (network === undefined) return noParent(`there is no EgressNetwork ${namespace}/${name}`)
+      return network.problem === undefined ? accepted : noParent(network.problem.message)
+    }
     case undefined:
       return noParent(`${parent.kind ?? 'this kind'} cannot have routes`)
   }

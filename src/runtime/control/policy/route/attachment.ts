@@ -56,26 +56,24 @@ export function serviceParentProblem(service: Service, port?: number): string | 
 }
 
 /**
- * The routes that a client's requests to a Service's port go by, the most important first. Routes in the namespace of
- * the Service are for everybody; routes in the client's own namespace are for its clients only, and replace those
+ * The routes that a client's requests to a parent's port go by, the most important first. Routes in the namespace of
+ * the parent are for everybody; routes in the client's own namespace are for its clients only, and replace those
  * (GEP-1426: producer and consumer routes).
  */
 export function effectiveRoutes<R extends Route<unknown>>(
   routes: readonly R[],
-  service: Service,
+  parent: { kind: ParentKind; namespace: string; name: string },
   port: number,
   clientNamespace: string,
 ): R[] {
-  // The same as their status says.
-  if (serviceParentProblem(service) !== undefined) return []
   const attached = routes.filter(
-    (route) => route.problem === undefined && refersToPort(route, 'Service', service, port),
+    (route) => route.problem === undefined && refersToPort(route, parent.kind, parent, port),
   )
   const isConsumers = (route: R) =>
-    route.namespace === clientNamespace && route.namespace !== service.namespace
+    route.namespace === clientNamespace && route.namespace !== parent.namespace
   const consumers = attached.filter(isConsumers)
   const effective =
-    consumers.length > 0 ? consumers : attached.filter(({ namespace }) => namespace === service.namespace)
+    consumers.length > 0 ? consumers : attached.filter(({ namespace }) => namespace === parent.namespace)
   return effective.sort(byPrecedence)
 }
 
