@@ -1,9 +1,11 @@
 import { Flags } from '@oclif/core'
 import { check, parseWait } from '../runtime/actions/check.ts'
-import { jsonReport, textReport, trailer } from '../runtime/actions/check-report.ts'
+import { jsonReport, type ReportSink, textReport, trailer } from '../runtime/actions/check-report.ts'
 import { connectCluster } from '../runtime/actions/connect.ts'
+import { checkExtensions } from '../runtime/actions/extension-checks.ts'
 import { BaseCommand } from '../runtime/cli/base-command.ts'
 import {
+  connectionArgs,
   connectionFlags,
   connectionFrom,
   meshNamespaceFlag,
@@ -12,6 +14,7 @@ import {
 } from '../runtime/cli/flags.ts'
 import { paint, printable } from '../runtime/cli/output.ts'
 import { systemClock } from '../runtime/shared/clock.ts'
+import { processEnv } from '../runtime/shared/env.ts'
 import { exitCodes } from '../runtime/shared/exit-codes.ts'
 import { meshVersion } from '../runtime/shared/version.ts'
 
@@ -35,38 +38,45 @@ export default class Check extends BaseCommand {
     ...connectionFlags,
   }
 
+  private hasLines = false
+
   async run(): Promise<void> {
     const { flags } = await this.parse(Check)
     const scope = flags.pre ? 'pre' : flags.crds ? 'crds' : flags.proxy ? 'proxy' : 'control-plane'
-    let hasLines = false
-    const sink = {
-      write: (text: string) => {
-        hasLines = true
-        this.output.data(text)
-      },
-      paint: (text: string, colour: 'red' | 'green' | 'yellow') => paint(text, colour, this.output.colour),
+    const report = flags.output === 'json' ? {} : textReport(this.sink, { isShort: flags.output === 'short' })
+    const options = {
+      controlPlaneNamespace: flags['linkerd-namespace'],
+      cliVersion: meshVersion,
+      waitMs: parseWait(flags.wait),
+      ...(flags.namespace === undefined ? {} : { dataPlaneNamespace: flags.namespace }),
     }
-    const report = flags.output === 'json' ? {} : textReport(sink, { isShort: flags.output === 'short' })
-    const { results, isHealthy } = await check(
-      {
-        scope,
-        controlPlaneNamespace: flags['linkerd-namespace'],
-        cliVersion: meshVersion,
-        waitMs: parseWait(flags.wait),
-        ...(flags.namespace === undefined ? {} : { dataPlaneNamespace: flags.namespace }),
-      },
-      {
-        connect: () => connectCluster(connectionFrom(flags)).client,
-        clock: systemClock,
-        observer: {
-          ...report,
-          onWaiting: ({ description }, reason) => this.showWaiting(description, reason),
-        },
-      },
-    )
+    const connect = () => connectCluster(connectionFrom(flags)).client
+    const observer = {
+      ...report,
+      onWaiting: (waiting: { description: string }, reason: string) =>
+        this.showWaiting(waiting.description, reason),
+    }
+    const core = await check({ ...options, scope }, { connect, clock: systemClock, observer })
+    const hasExtensions = core.isHealthy && (scope === 'control-plane' || scope === 'proxy')
+    const extensions = hasExtensions
+      ? await checkExtensions(
+          { ...options, proxy: flags.proxy, connectionArgs: connectionArgs(flags) },
+          { client: connect(), clock: systemClock, env: processEnv, observer },
+        )
+      : { results: [], isHealthy: true }
+    const isHealthy = core.isHealthy && extensions.isHealthy
+    const results = [...core.results, ...extensions.results]
     if (flags.output === 'json') this.output.json(jsonReport(results, isHealthy))
-    else this.output.data(trailer(isHealthy, hasLines, sink))
+    else this.output.data(trailer(isHealthy, this.hasLines, this.sink))
     if (!isHealthy) this.exitWith(exitCodes.failed)
+  }
+
+  private readonly sink: ReportSink = {
+    write: (text) => {
+      this.hasLines = true
+      this.output.data(text)
+    },
+    paint: (text, colour) => paint(text, colour, this.output.colour),
   }
 
   /** One line that is overwritten; on a terminal only. */

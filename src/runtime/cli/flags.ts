@@ -91,3 +91,14 @@ export function connectionFrom(flags: ConnectionFlagValues): ConnectionOptions {
     ...(flags['as-group'] === undefined ? {} : { asGroup: flags['as-group'] }),
   }
 }
+
+/** The same flags again, for another program that reaches the same cluster. */
+export function connectionArgs(flags: ConnectionFlagValues): string[] {
+  const { kubeconfig, context, as, 'as-group': groups = [] } = flags
+  return [
+    ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
+    ...(context === undefined ? [] : [`--context=${context}`]),
+    ...(as === undefined ? [] : [`--as=${as}`]),
+    ...groups.map((group) => `--as-group=${group}`),
+  ]
+}
