@@ -137,7 +137,7 @@ test('reviews tokens with their audiences', async ({ cluster }) => {
   assert.equal(good.audiences, ['identity.l5d.io'])
   const bad = await review(cluster, token, ['other'])
   assert.is(bad.authenticated, false)
-  assert.match(bad.error, 'audiences')
+  assert.match(String(bad.error), 'audiences')
   assert.is((await cluster.http('GET', '/api', { token })).status, 401, 'not for the API server')
 })
 
@@ -151,12 +151,12 @@ test('ends tokens with their time, their account and their pod', async ({ cluste
   const short = await tokenOf(cluster, 'mortal', { expirationSeconds: 600 })
   assert.is((await review(cluster, bound)).user.extra['authentication.kubernetes.io/pod-name'][0], 'bound')
   await clock.advance(601_000)
-  assert.match((await review(cluster, short)).error, 'expired')
+  assert.match(String((await review(cluster, short)).error), 'expired')
   await cluster.http('DELETE', `${pods}/bound`)
-  assert.match((await review(cluster, bound)).error, 'pod default/bound')
+  assert.match(String((await review(cluster, bound)).error), 'pod default/bound')
   assert.is((await review(cluster, free)).authenticated, true)
   await cluster.http('DELETE', '/api/v1/namespaces/default/serviceaccounts/mortal')
-  assert.match((await review(cluster, free)).error, 'service account default/mortal')
+  assert.match(String((await review(cluster, free)).error), 'service account default/mortal')
 })
 
 test('refuses a token for a pod that is another by now', async ({ cluster }) => {
@@ -199,7 +199,7 @@ test('acts as another user for those who may impersonate', async ({ cluster }) =
   const token = await tokenOf(cluster, 'pretender')
   const refused = await cluster.http('GET', secrets, { token, headers: as })
   assert.is(refused.status, 403)
-  assert.match(refused.json.message, 'cannot impersonate resource "users"')
+  assert.match(String(refused.json.message), 'cannot impersonate resource "users"')
 })
 
 test.run()

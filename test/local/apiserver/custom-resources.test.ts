@@ -93,7 +93,7 @@ test('defaults, validates and prunes', async ({ cluster }) => {
   assert.is((await create(cluster, 'a', { size: 1 })).json.spec.mode, 'slow')
   const bad = await create(cluster, 'b', { size: 0, mode: 'other' })
   assert.is(bad.status, 422)
-  assert.match(bad.json.message, 'Widget.example.com "b" is invalid: ')
+  assert.match(String(bad.json.message), 'Widget.example.com "b" is invalid: ')
   assert.equal(
     bad.json.details.causes.map((cause: { field: string }) => cause.field),
     ['spec.size', 'spec.mode'],

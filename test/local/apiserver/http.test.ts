@@ -53,7 +53,7 @@ test('answers discovery aggregated when asked so', async ({ cluster }) => {
 test('answers the documents that the OpenAPI index names', async ({ cluster }) => {
   const index = await cluster.http('GET', '/openapi/v3')
   const { serverRelativeURL } = index.json.paths['apis/apps/v1']
-  const document = await cluster.http('GET', serverRelativeURL)
+  const document = await cluster.http('GET', String(serverRelativeURL))
   const schema = document.json.components.schemas['apps.v1.Deployment']
   assert.equal(schema['x-kubernetes-group-version-kind'], [
     { group: 'apps', version: 'v1', kind: 'Deployment' },
@@ -137,14 +137,14 @@ test('tells defects with their field paths', async ({ cluster }) => {
     json.details.causes.map((cause: { field: string }) => cause.field),
     ['spec.replicas', 'spec.template.metadata.labels'],
   )
-  assert.match(json.message, 'Deployment.apps "bad" is invalid: ')
+  assert.match(String(json.message), 'Deployment.apps "bad" is invalid: ')
 })
 
 test('refuses unknown fields when asked to be strict, warns otherwise', async ({ cluster }) => {
   const body = deployment('strict', { replica: 1 })
   const strict = await cluster.http('POST', `${deployments}?fieldValidation=Strict`, { body })
   assert.equal([strict.status, strict.json.reason], [400, 'BadRequest'])
-  assert.match(strict.json.message, 'strict decoding error: unknown field "spec.replica"')
+  assert.match(String(strict.json.message), 'strict decoding error: unknown field "spec.replica"')
   const warned = await cluster.http('POST', `${deployments}?fieldValidation=Warn`, { body })
   assert.is(warned.status, 201)
   assert.is(warned.headers.warning, '299 - "unknown field \\"spec.replica\\""')
@@ -218,7 +218,7 @@ test('stores nothing in a dry run', async ({ cluster }) => {
 
 test('generates names', async ({ cluster }) => {
   const { json } = await cluster.http('POST', configMaps, { body: { metadata: { generateName: 'gen-' } } })
-  assert.match(json.metadata.name, /^gen-[a-z0-9]{5}$/)
+  assert.match(String(json.metadata.name), /^gen-[a-z0-9]{5}$/)
 })
 
 test('watches over HTTP until the time is over', async ({ cluster }) => {
@@ -252,7 +252,7 @@ test('takes no new objects into a namespace that is being deleted', async ({ clu
   assert.is(deleted.json.status.phase, 'Terminating')
   const refused = await cluster.http('POST', '/api/v1/namespaces/ending/configmaps', { body: configMap('a') })
   assert.is(refused.status, 403)
-  assert.match(refused.json.message, 'being terminated')
+  assert.match(String(refused.json.message), 'being terminated')
   const body = { ...deleted.json, spec: { finalizers: [] } }
   await cluster.http('PUT', '/api/v1/namespaces/ending/finalize', { body })
   assert.is((await cluster.http('GET', '/api/v1/namespaces/ending')).status, 404)
@@ -264,7 +264,7 @@ test('gives Services addresses of the range, each once', async ({ cluster }) => 
     body: { metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } },
   })
   const given = await cluster.http('POST', services, service('one'))
-  assert.match(given.json.spec.clusterIP, /^10\.96\.\d+\.\d+$/)
+  assert.match(String(given.json.spec.clusterIP), /^10\.96\.\d+\.\d+$/)
   assert.is(given.json.spec.ports[0].targetPort, 80)
   const asked = await cluster.http('POST', services, service('dns', { clusterIP: '10.96.0.10' }))
   assert.is(asked.json.spec.clusterIP, '10.96.0.10')

@@ -1,10 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { StoredObject } from '../../../src/runtime/local/apiserver/objects.ts'
 import { builtinMergeSchema } from '../../../src/runtime/local/apiserver/patch/builtin-schema.ts'
 import { type FieldSet, fieldsOf } from '../../../src/runtime/local/apiserver/patch/field-set.ts'
 import { trackUpdate, type Writer } from '../../../src/runtime/local/apiserver/patch/managed-fields.ts'
 import { applyConfiguration } from '../../../src/runtime/local/apiserver/patch/server-side-apply.ts'
-import type { StoredObject } from '../../../src/runtime/local/apiserver/types.ts'
 
 const test = suite('local/apiserver/patch/server-side-apply')
 const schema = builtinMergeSchema('Deployment')

@@ -2,8 +2,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { resources } from '../../../src/runtime/kube/resources.ts'
 import type { WatchEvent } from '../../../src/runtime/kube/types.ts'
+import type { StoredObject } from '../../../src/runtime/local/apiserver/objects.ts'
 import { Store } from '../../../src/runtime/local/apiserver/store.ts'
-import type { StoredObject } from '../../../src/runtime/local/apiserver/types.ts'
 
 const test = suite('local/apiserver/store')
 const pods = resources.pods

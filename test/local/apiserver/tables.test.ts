@@ -2,9 +2,9 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { customKinds } from '../../../src/runtime/local/apiserver/crd/custom-kind.ts'
 import { compileJsonPath } from '../../../src/runtime/local/apiserver/crd/json-path.ts'
+import type { StoredObject } from '../../../src/runtime/local/apiserver/objects.ts'
 import { humanDuration } from '../../../src/runtime/local/apiserver/tables/age.ts'
 import { podColumns } from '../../../src/runtime/local/apiserver/tables/pods.ts'
-import type { StoredObject } from '../../../src/runtime/local/apiserver/types.ts'
 
 const test = suite('local/apiserver/tables')
 const nowMs = Date.parse('2026-01-01T00:10:00Z')

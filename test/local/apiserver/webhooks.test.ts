@@ -249,7 +249,7 @@ test('is called again after others changed the object, when it asks for that', a
   assert.is(hook.seen.length, 2, 'nothing changed after it')
   hook.seen.length = 0
   hook.answer = ({ object }) =>
-    patchOf({ op: 'add', path: `/data/k${Object.keys(object.data).length}`, value: 'x' })
+    patchOf({ op: 'add', path: `/data/k${Object.keys(object.data as object).length}`, value: 'x' })
   await create(cluster)
   assert.is(hook.seen.length, 3)
 })
@@ -289,8 +289,8 @@ for (const [title, breakIt, why] of failures) {
     await configure(cluster, 'validating', [webhook(hook, { ...extra, failurePolicy: 'Fail' })])
     const refused = await create(cluster)
     assert.is(refused.status, 500, refused.text)
-    assert.match(refused.json.message, why)
-    assert.match(refused.json.message, 'failed calling webhook "hook.hooks.example.com"')
+    assert.match(String(refused.json.message), why)
+    assert.match(String(refused.json.message), 'failed calling webhook "hook.hooks.example.com"')
     await cluster.http('DELETE', `${group}/validatingwebhookconfigurations`)
     await configure(cluster, 'validating', [webhook(hook, { ...extra, failurePolicy: 'Ignore' })])
     assert.is((await create(cluster)).status, 201)

@@ -3,9 +3,9 @@ import { BlockList, isIPv4 } from 'node:net'
 import { resources } from '../../kube/resources.ts'
 import { objectsAt, stringAt } from './json.ts'
 import { invalidValue } from './kinds/validation.ts'
+import type { StoredObject } from './objects.ts'
 import { invalid } from './status.ts'
 import type { Store } from './store.ts'
-import type { StoredObject } from './types.ts'
 
 function toNumber(ip: string): number {
   return ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)

@@ -1,5 +1,5 @@
 import { valueAt } from './json.ts'
-import type { StoredObject } from './types.ts'
+import type { StoredObject } from './objects.ts'
 
 /** What happens to the objects that name the deleted one as their owner. */
 export type Propagation = 'Background' | 'Foreground' | 'Orphan'

@@ -1,7 +1,7 @@
 import { resources } from '../../kube/resources.ts'
 import type { Clock } from '../../shared/clock.ts'
+import type { StoredObject } from './objects.ts'
 import type { Store } from './store.ts'
-import type { StoredObject } from './types.ts'
 
 const lifetimeMs = 3_600_000
 const maxEvents = 5000

@@ -2,9 +2,9 @@ import type { OwnerReference } from '../../kube/types.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { cloneJson } from './json.ts'
+import type { StoredObject } from './objects.ts'
 import { StatusError } from './status.ts'
 import type { ResourceKey, Store } from './store.ts'
-import type { StoredObject } from './types.ts'
 import type { Change } from './watch-log.ts'
 
 interface Dependent {

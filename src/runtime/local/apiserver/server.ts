@@ -23,11 +23,12 @@ import { answerNode } from './http/node-adapter.ts'
 import { builtinKinds } from './kinds/builtin.ts'
 import { listenHttps } from './listener.ts'
 import { furnishNamespaces } from './namespaces.ts'
+import type { User } from './objects.ts'
 import { Registry } from './registry/registry.ts'
 import { StatusError } from './status.ts'
 import { Store } from './store.ts'
 import { answerUpgrade } from './streaming/upgrade.ts'
-import type { ApiServer, ApiServerOptions, Listening, ListenTarget, NodeHooks, User } from './types.ts'
+import type { ApiServer, ApiServerOptions, Listening, ListenTarget, NodeHooks } from './types.ts'
 import type { ApiCore } from './verbs/operation.ts'
 
 const defaultMinorVersion = 32

@@ -3,9 +3,9 @@ import type { KubeList, ListOptions, Resource, WatchEvent } from '../../kube/typ
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { type DeleteOptions, isDeletable, markDeleted, timestamp } from './deletion.ts'
 import { cloneJson, deepFreeze, jsonEqual } from './json.ts'
+import type { ObjectRef, StoredObject } from './objects.ts'
 import { compileFieldSelector, compileLabelSelector, type Predicate } from './selectors.ts'
 import { alreadyExists, conflict, expired, notFound } from './status.ts'
-import type { ObjectRef, StoredObject } from './types.ts'
 import { type Change, WatchLog } from './watch-log.ts'
 
 export interface StoreOptions {

@@ -1,40 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { KubeClient, KubeObject, ObjectMeta, Resource } from '../../kube/types.ts'
+import type { KubeClient } from '../../kube/types.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { User } from './objects.ts'
 import type { Store } from './store.ts'
-
-/** Metadata as the server keeps it. */
-export interface StoredMeta extends ObjectMeta {
-  deletionGracePeriodSeconds?: number
-  managedFields?: ManagedFieldsEntry[]
-}
-
-/** An object as the server keeps it: any fields beside its metadata. */
-export interface StoredObject extends KubeObject {
-  metadata: StoredMeta
-  [field: string]: unknown
-}
-
-/** Who owns which fields; see KEP-555. */
-export interface ManagedFieldsEntry {
-  manager: string
-  operation: 'Apply' | 'Update'
-  apiVersion: string
-  time?: string
-  fieldsType: 'FieldsV1'
-  fieldsV1: Record<string, unknown>
-  subresource?: string
-}
-
-/** Who asks. */
-export interface User {
-  name: string
-  uid?: string
-  groups: string[]
-  extra?: Record<string, string[]>
-}
 
 export interface PodLogOptions {
   follow: boolean
@@ -133,11 +103,3 @@ export interface ServiceAccountToken {
   /** RFC 3339. */
   expirationTimestamp: string
 }
-
-/** Names an object of a resource. */
-export interface ObjectRef {
-  name: string
-  namespace?: string | undefined
-}
-
-export type { Resource }

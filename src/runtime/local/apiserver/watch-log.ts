@@ -1,4 +1,4 @@
-import type { StoredObject } from './types.ts'
+import type { StoredObject } from './objects.ts'
 
 /** One change of one object. */
 export interface Change {

@@ -1,5 +1,5 @@
+import type { StoredObject, User } from '../objects.ts'
 import type { KindDefinition } from '../registry/definition.ts'
-import type { StoredObject, User } from '../types.ts'
 
 /** A write that is about to happen. */
 export interface AdmissionRequest {

@@ -1,9 +1,9 @@
 import { resources } from '../../../kube/resources.ts'
+import type { StoredObject } from '../objects.ts'
 import type { KindDefinition } from '../registry/definition.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type LabelSelector, labelsMatch } from '../selectors.ts'
 import type { Store } from '../store.ts'
-import type { StoredObject } from '../types.ts'
 import type { AdmissionRequest } from './admission.ts'
 
 /** One rule of a webhook, `RuleWithOperations` of the API. */

@@ -1,8 +1,8 @@
 import { resources } from '../../../kube/resources.ts'
 import { jsonEqual, objectsAt } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import { type LabelSelector, labelsMatch } from '../selectors.ts'
 import type { Store } from '../store.ts'
-import type { StoredObject } from '../types.ts'
 
 function aggregatedRules(role: StoredObject, all: readonly StoredObject[]): unknown[] {
   const selectors = objectsAt(role, ['aggregationRule', 'clusterRoleSelectors']) as LabelSelector[]

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { User } from '../objects.ts'
 import { StatusError } from '../status.ts'
-import type { User } from '../types.ts'
 import type { ServiceAccountTokens } from './tokens.ts'
 
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }

@@ -1,6 +1,6 @@
 import { denied } from '../http/attributes.ts'
+import type { User } from '../objects.ts'
 import { badRequest } from '../status.ts'
-import type { User } from '../types.ts'
 import type { Attributes, Authorizer } from './rbac.ts'
 
 const userHeader = 'impersonate-user'

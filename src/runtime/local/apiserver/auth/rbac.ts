@@ -1,8 +1,8 @@
 import { resources } from '../../../kube/resources.ts'
 import type { Resource } from '../../../kube/types.ts'
 import { objectsAt, stringAt } from '../json.ts'
+import type { StoredObject, User } from '../objects.ts'
 import type { Store } from '../store.ts'
-import type { StoredObject, User } from '../types.ts'
 
 /** One `PolicyRule` of a role. */
 export interface PolicyRule {

@@ -1,6 +1,6 @@
 import { isObject, stringAt, valueAt } from '../json.ts'
+import type { StoredObject, User } from '../objects.ts'
 import { badRequest } from '../status.ts'
-import type { StoredObject, User } from '../types.ts'
 import type { Attributes, Authorizer, PolicyRule } from './rbac.ts'
 import type { ServiceAccountTokens } from './tokens.ts'
 

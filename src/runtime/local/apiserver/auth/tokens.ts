@@ -11,9 +11,10 @@ import {
 import { resources } from '../../../kube/resources.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { isObject, stringAt } from '../json.ts'
+import type { User } from '../objects.ts'
 import { notFound } from '../status.ts'
 import type { Store } from '../store.ts'
-import type { ServiceAccountToken, ServiceAccountTokenRequest, User } from '../types.ts'
+import type { ServiceAccountToken, ServiceAccountTokenRequest } from '../types.ts'
 
 /** The issuer and the default audience of service-account tokens. */
 export const tokenIssuer = 'https://kubernetes.default.svc.cluster.local'

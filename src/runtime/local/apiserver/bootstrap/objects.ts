@@ -1,6 +1,6 @@
 import { resources } from '../../../kube/resources.ts'
 import type { KubeClient, KubeObject, Resource } from '../../../kube/types.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { bootstrapBindings, bootstrapRoles } from './roles.ts'
 
 const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']

@@ -1,4 +1,4 @@
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 
 const apiVersion = 'rbac.authorization.k8s.io/v1'
 const bootstrapLabels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }

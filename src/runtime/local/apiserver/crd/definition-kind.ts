@@ -10,11 +10,11 @@ import {
   required,
   unsupported,
 } from '../kinds/validation.ts'
+import type { StoredObject } from '../objects.ts'
 import { builtinMergeSchema } from '../patch/builtin-schema.ts'
 import { defineKind, type KindDefinition } from '../registry/definition.ts'
 import type { FieldError } from '../status.ts'
 import { roleColumns } from '../tables/core.ts'
-import type { StoredObject } from '../types.ts'
 import type { Schema } from './schema.ts'
 
 type Fields = Record<string, unknown>

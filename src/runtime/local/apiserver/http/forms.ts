@@ -1,7 +1,7 @@
+import type { StoredObject } from '../objects.ts'
 import { apiVersionOf, type KindDefinition } from '../registry/definition.ts'
 import { badRequest } from '../status.ts'
 import { type IncludeObject, renderTable } from '../tables/table.ts'
-import type { StoredObject } from '../types.ts'
 import type { ApiRequest } from './message.ts'
 import { chooseForm, type ObjectForm } from './negotiate.ts'
 

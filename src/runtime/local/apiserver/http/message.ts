@@ -1,5 +1,5 @@
+import type { User } from '../objects.ts'
 import { statusOf } from '../status.ts'
-import type { User } from '../types.ts'
 
 /** A request, from a socket or from this process. */
 export interface ApiRequest {

@@ -1,7 +1,7 @@
 import { isObject } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import type { KindDefinition } from '../registry/definition.ts'
 import type { FieldError } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 import {
   immutable,
   invalidValue,

@@ -1,7 +1,7 @@
 import { isObject, jsonEqual, objectsAt, stringAt, valueAt } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import type { KindStrategy } from '../registry/definition.ts'
 import type { FieldError } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 import { ensureObject, setDefault, setPodSpecDefaults } from './pod-defaults.ts'
 import { validatePodSpec } from './pod-validation.ts'
 import { immutable } from './validation.ts'

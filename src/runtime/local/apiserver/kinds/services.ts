@@ -1,7 +1,7 @@
 import { isObject, objectsAt, stringAt, valueAt } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import type { KindStrategy, StrategyEnv } from '../registry/definition.ts'
 import type { FieldError } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 import { ensureObject, setDefault } from './pod-defaults.ts'
 import {
   duplicate,

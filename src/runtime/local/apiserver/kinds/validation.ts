@@ -1,6 +1,6 @@
 import { isObject, jsonEqual, valueAt } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import type { FieldError } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 
 /** A value as messages quote it. */
 function quoted(value: unknown): string {

@@ -1,5 +1,5 @@
 import { isObject, jsonEqual } from '../json.ts'
-import type { ManagedFieldsEntry, StoredMeta, StoredObject } from '../types.ts'
+import type { ManagedFieldsEntry, StoredMeta, StoredObject } from '../objects.ts'
 import { compareFields, difference, type FieldSet, union } from './field-set.ts'
 import type { MergeSchema } from './merge-schema.ts'
 

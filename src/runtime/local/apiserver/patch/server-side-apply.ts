@@ -1,6 +1,6 @@
 import { isObject } from '../json.ts'
+import type { ManagedFieldsEntry, StoredObject } from '../objects.ts'
 import { StatusError } from '../status.ts'
-import type { ManagedFieldsEntry, StoredObject } from '../types.ts'
 import {
   compareFields,
   difference,

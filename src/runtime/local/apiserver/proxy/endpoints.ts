@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { resources } from '../../../kube/resources.ts'
 import { objectsAt, stringAt, valueAt } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import { notFound, StatusError } from '../status.ts'
 import type { Store } from '../store.ts'
-import type { StoredObject } from '../types.ts'
 
 /** An address that can be dialled in the pod network. */
 export interface Target {

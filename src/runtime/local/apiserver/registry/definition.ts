@@ -1,9 +1,9 @@
 import type { Resource } from '../../../kube/types.ts'
+import type { StoredObject } from '../objects.ts'
 import type { MergeSchema } from '../patch/merge-schema.ts'
 import type { FieldError } from '../status.ts'
 import type { ResourceKey } from '../store.ts'
 import type { Column } from '../tables/column.ts'
-import type { StoredObject } from '../types.ts'
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch'
 

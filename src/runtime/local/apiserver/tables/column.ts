@@ -1,5 +1,5 @@
 import { stringAt, valueAt } from '../json.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { ageOf } from './age.ts'
 
 export type Cell = string | number | boolean | null

@@ -1,5 +1,5 @@
 import { objectsAt, stringAt, valueAt } from '../json.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { ageColumn, type Column, field, labelText, nameColumn, selectorText, text, wide } from './column.ts'
 
 function externalIp(service: StoredObject): string {

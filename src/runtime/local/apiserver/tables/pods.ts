@@ -1,5 +1,5 @@
 import { isObject, objectsAt, stringAt, valueAt } from '../json.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { humanDuration } from './age.ts'
 import { ageColumn, type Column, nameColumn, text, wide } from './column.ts'
 

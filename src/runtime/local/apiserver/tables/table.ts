@@ -1,5 +1,5 @@
+import type { StoredObject } from '../objects.ts'
 import type { KindDefinition } from '../registry/definition.ts'
-import type { StoredObject } from '../types.ts'
 import { type Column, defaultColumns } from './column.ts'
 
 /** How much of each object a Table carries; `includeObject` of the request. */

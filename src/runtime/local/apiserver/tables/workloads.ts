@@ -1,5 +1,5 @@
 import { objectsAt, stringAt, valueAt } from '../json.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { ageOf, humanDuration } from './age.ts'
 import { ageColumn, type Column, count, field, nameColumn, selectorText, text, wide } from './column.ts'
 

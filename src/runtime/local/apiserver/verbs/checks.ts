@@ -1,9 +1,9 @@
 import { resources } from '../../../kube/resources.ts'
 import { cloneJson, isObject, stringAt } from '../json.ts'
 import { validateMetadata } from '../kinds/metadata.ts'
+import type { StoredObject } from '../objects.ts'
 import { apiVersionOf } from '../registry/definition.ts'
 import { badRequest, forbidden, invalid, notFound } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 import type { ApiCore, Operation } from './operation.ts'
 
 /**

@@ -1,11 +1,11 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { timestamp } from '../deletion.ts'
 import { cloneJson } from '../json.ts'
+import type { StoredObject } from '../objects.ts'
 import { trackUpdate, type Writer } from '../patch/managed-fields.ts'
 import { applyConfiguration } from '../patch/server-side-apply.ts'
 import { apiVersionOf } from '../registry/definition.ts'
 import { alreadyExists, badRequest } from '../status.ts'
-import type { StoredObject } from '../types.ts'
 import { checkValid, identified, pruneUnknown, requireNamespace } from './checks.ts'
 import { type ApiCore, type Operation, present, toStorage } from './operation.ts'
 

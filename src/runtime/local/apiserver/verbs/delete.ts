@@ -1,6 +1,6 @@
 import type { ListOptions } from '../../../kube/types.ts'
 import type { DeleteOptions } from '../deletion.ts'
-import type { StoredObject } from '../types.ts'
+import type { StoredObject } from '../objects.ts'
 import { type ApiCore, type Operation, present } from './operation.ts'
 import { listObjects } from './read.ts'
 import { currentObject } from './update.ts'

@@ -1,11 +1,11 @@
 import type { Clock } from '../../../shared/clock.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { Admission } from '../admission/admission.ts'
+import type { StoredObject, User } from '../objects.ts'
 import type { KindDefinition, StrategyEnv } from '../registry/definition.ts'
 import { apiVersionOf } from '../registry/definition.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store.ts'
-import type { StoredObject, User } from '../types.ts'
 
 /** The parts of the server that every verb works with. */
 export interface ApiCore {

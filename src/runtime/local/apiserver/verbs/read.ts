@@ -1,7 +1,7 @@
 import type { KubeList, ListOptions, WatchEvent } from '../../../kube/types.ts'
+import type { StoredObject } from '../objects.ts'
 import { compileFieldSelector } from '../selectors.ts'
 import type { WatchOptions } from '../store.ts'
-import type { StoredObject } from '../types.ts'
 import { type ApiCore, type Operation, present } from './operation.ts'
 
 const alwaysSelectable = ['metadata.name', 'metadata.namespace']
