@@ -3,7 +3,10 @@
 //! The generator is seeded, so that a failure happens again; each property runs for a fixed number
 //! of inputs.
 
-use mesh_proxy::detect::{self, ClientHello, HttpVersion, MAX_BYTES, Verdict};
+use mesh_proxy::{
+    detect::{self, ClientHello, HttpVersion, MAX_BYTES, Verdict},
+    transport::{self, Header},
+};
 
 /// Inputs of each property.
 const INPUTS: u64 = 20_000;
@@ -236,5 +239,74 @@ fn damaged_hellos_never_panic_and_never_hang() {
         damaged.extend(numbers.bytes(50));
         let _ = detect::client_hello(&damaged);
         let _ = detect::http(&damaged);
+    }
+}
+
+/// Reads a transport header from bytes that are all there; returns what is left of them.
+fn read_header(mut bytes: &[u8]) -> (std::io::Result<Header>, &[u8]) {
+    let read = transport::read(&mut bytes);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let header = runtime.block_on(read);
+    (header, bytes)
+}
+
+fn written(header: &Header) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    runtime
+        .block_on(transport::write(&mut bytes, header))
+        .expect("room");
+    bytes
+}
+
+#[test]
+fn transport_headers_survive_and_leave_what_follows() {
+    let mut numbers = Numbers::new(7);
+    for _ in 0..INPUTS / 20 {
+        let name: String = (0..numbers.below(250))
+            .map(|_| char::from(b'a' + numbers.byte() % 26))
+            .collect();
+        let protocols = [None, Some(HttpVersion::Http1), Some(HttpVersion::H2)];
+        let header = Header {
+            port: u16::try_from(1 + numbers.below(65_535)).expect("a port"),
+            name: (!name.is_empty()).then_some(name),
+            protocol: *numbers.pick(&protocols),
+        };
+        let follows = numbers.bytes(100);
+        let wire = [written(&header), follows.clone()].concat();
+        let (read, rest) = read_header(&wire);
+        assert_eq!(read.expect("a header"), header);
+        assert_eq!(rest, follows);
+    }
+}
+
+#[test]
+fn damaged_transport_headers_are_errors_or_other_headers_never_more() {
+    let header = Header {
+        port: 8080,
+        name: Some("web.default.svc.cluster.local".to_owned()),
+        protocol: None,
+    };
+    let whole = written(&header);
+    for end in 0..whole.len() {
+        let (read, _) = read_header(whole.get(..end).unwrap_or_default());
+        assert!(read.is_err(), "{end} of {} bytes are enough", whole.len());
+    }
+    let mut numbers = Numbers::new(8);
+    for _ in 0..INPUTS / 20 {
+        let mut damaged = whole.clone();
+        for _ in 0..=numbers.below(3) {
+            let at = numbers.below(damaged.len());
+            if let Some(byte) = damaged.get_mut(at) {
+                *byte = numbers.byte();
+            }
+        }
+        damaged.extend(numbers.bytes(2_000));
+        let (read, _) = read_header(&damaged);
+        assert!(read.is_err() || read.is_ok_and(|header| header.port != 0));
     }
 }

@@ -175,8 +175,13 @@ fn expect_100_continue_does_not_stall() {
         let interim = interim.await.expect("100 without a stall");
         assert!(interim.starts_with("HTTP/1.1 100 "), "{interim}");
         stream.write_all(b"hello").await.expect("a peer that reads");
-        let answer = read_until(&mut stream, |text| text.ends_with("hello")).await;
-        assert!(answer.contains("HTTP/1.1 200 "), "{answer}");
+        // The final head may have come right behind the interim one.
+        let rest = read_until(&mut stream, |text| text.ends_with("hello")).await;
+        let answer = interim + &rest;
+        assert!(
+            answer.contains("HTTP/1.1 200 ") && answer.ends_with("hello"),
+            "{answer}"
+        );
     });
 }
 
@@ -282,15 +287,22 @@ fn many_streams_share_few_connections() {
                     let response = http.post("/echo", body.clone()).await.expect("an echo");
                     assert_eq!(response.text(), body);
                 }
+                http
             }
         });
-        soon("six hundred requests", join_all(clients)).await;
+        let kept = soon("six hundred requests", join_all(clients)).await;
+        // While a client is silent the server may be asked whether it speaks first; what was opened
+        // for that is closed when it is not needed.
         let labels = [("direction", "outbound"), ("peer", "dst"), ("tls", "true")];
-        let opened = world.client.metrics().await.sum("tcp_open_total", &labels);
-        assert!(
-            (0.5..8.5).contains(&opened),
-            "{opened} connections between the proxies"
-        );
+        let proxy = world.client.proxy().expect("a meshed client");
+        let few = |metrics: &crate::support::metrics::Metrics| {
+            let open = metrics.sum("tcp_open_connections", &labels);
+            (0.5..2.5).contains(&open).then_some(())
+        };
+        proxy
+            .eventually_metrics("one or two connections between the proxies", few)
+            .await;
+        drop(kept);
     });
 }
 
@@ -385,7 +397,7 @@ fn errors_of_the_proxy_are_marked_and_those_of_the_application_are_not() {
             (response.status.as_u16(), response.header("l5d-proxy-error")),
             (503, "")
         );
-        drop(app);
+        app.stop().await;
         let mut http = http_client(&world.client, world.target, Version::Http1, "web").await;
         let response = http.get("/").await.expect("a response");
         assert!(

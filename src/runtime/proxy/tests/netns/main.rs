@@ -12,5 +12,6 @@ mod lifecycle;
 mod meshed;
 mod policy;
 mod redirect;
+mod smuggling;
 mod validate_network;
 mod wire;

@@ -127,14 +127,13 @@ fn opaque_connections_without_identity_are_closed() {
             Ok::<_, String>(())
         })
         .await;
-        let mut stream = plain
-            .connect(server.addr(8080))
-            .await
-            .expect("a connection");
-        let _ = stream.write_all(b"hello").await;
-        let mut answer = Vec::new();
-        let read = soon("the refusal", stream.read_to_end(&mut answer)).await;
-        assert!(answer.is_empty(), "{read:?} {answer:?}");
+        // Closed at once or after the first bytes: nothing may come back.
+        if let Ok(mut stream) = plain.connect(server.addr(8080)).await {
+            let _ = stream.write_all(b"hello").await;
+            let mut answer = Vec::new();
+            let read = soon("the refusal", stream.read_to_end(&mut answer)).await;
+            assert!(answer.is_empty(), "{read:?} {answer:?}");
+        }
         let denied = "inbound_tcp_authz_deny_total";
         let count = |metrics: &crate::support::metrics::Metrics| {
             (metrics.sum(denied, &[]) > 0.5).then_some(())

@@ -53,7 +53,7 @@ impl Seen {
 /// - any other path answers with the server's name
 pub struct HttpApp {
     seen: Arc<Mutex<Vec<Seen>>>,
-    _server: Task,
+    server: Task,
 }
 
 impl HttpApp {
@@ -74,10 +74,12 @@ impl HttpApp {
                 respond(&name, Request::from_parts(parts, body)).await
             }
         });
-        Self {
-            seen,
-            _server: server,
-        }
+        Self { seen, server }
+    }
+
+    /// Ends the server and waits until its connections are closed.
+    pub async fn stop(self) {
+        self.server.stop().await;
     }
 
     /// Every request so far.

@@ -11,6 +11,7 @@ use std::{
     process::{Command, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
+    time::Duration,
 };
 
 use tokio::net::{TcpListener, TcpStream};
@@ -51,6 +52,21 @@ fn ip(batch: &str) {
         "ip -batch: {}\n{batch}",
         stderr(&output)
     );
+}
+
+/// Waits until an interface of the calling thread's namespace carries packets.
+fn wait_until_up(interface: &str) {
+    for _ in 0..1_000 {
+        let output = run(
+            Command::new("ip").args(["-oneline", "link", "show", interface]),
+            "",
+        );
+        if stdout(&output).contains("state UP") {
+            return;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    panic!("{interface} does not come up");
 }
 
 fn run(command: &mut Command, input: &str) -> Output {
@@ -130,6 +146,10 @@ impl Pod {
              route add {ipv4}/32 dev {veth}\n\
              route add {ipv6}/128 dev {veth}"
         ));
+        // The kernel turns a new link on by and by; until then it drops packets without a word, and
+        // a lost SYN costs a second.
+        wait_until_up(veth);
+        self.enter(|| wait_until_up("eth0"));
     }
 
     /// Runs `body` on a thread inside of the pod's network: sockets and processes that it makes are

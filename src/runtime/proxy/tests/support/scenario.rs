@@ -173,6 +173,30 @@ fn server(
     }
 }
 
+/// A server with one route for each host name, with the authorizations of that host.
+pub fn by_host(hosts: Vec<(&str, Vec<inbound::Authz>)>) -> inbound::Server {
+    let route = |(host, authorizations): (&str, Vec<inbound::Authz>)| {
+        let exact = http_route::host_match::Match::Exact(host.to_owned());
+        inbound::HttpRoute {
+            hosts: vec![http_route::HostMatch {
+                r#match: Some(exact),
+            }],
+            metadata: Some(resource("policy.linkerd.io", "httproute", host)),
+            ..every_http_request(authorizations)
+        }
+    };
+    let routes = hosts.into_iter().map(route).collect();
+    let mut server = detect(Vec::new());
+    let kind = server
+        .protocol
+        .as_mut()
+        .and_then(|protocol| protocol.kind.as_mut());
+    if let Some(inbound::proxy_protocol::Kind::Detect(detect)) = kind {
+        detect.http_routes = routes;
+    }
+    server
+}
+
 /// The same, in the way of Linkerd's controller: the route adds nothing to the server's
 /// authorizations.
 pub fn inherited(mut server: inbound::Server) -> inbound::Server {
