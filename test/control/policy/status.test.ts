@@ -165,6 +165,44 @@ test('a status that is right is not written again, and a refused write is tried 
   assert.is(patches, 4)
 })
 
+test('rate limits and egress networks are told whether they take effect', async ({ kube }) => {
+  const targetRef = { group: 'policy.linkerd.io', kind: 'Server', name: 'web-http' }
+  const total = { requestsPerSecond: 10 }
+  const dated = (object: Manifest, day: number): Manifest => {
+    object.metadata.creationTimestamp = `2026-01-0${day}T00:00:00Z`
+    return object
+  }
+  kube.put(
+    resources.httpLocalRateLimitPolicies,
+    dated(policyObject('old', { targetRef, total }), 1),
+    dated(policyObject('young', { targetRef, total }), 2),
+    policyObject('lost', { targetRef: { ...targetRef, name: 'nobody' }, total }),
+  )
+  kube.put(
+    resources.egressNetworks,
+    policyObject('all', { trafficPolicy: 'Allow' }),
+    policyObject('overlapping', { trafficPolicy: 'Allow', networks: [{ cidr: '10.0.0.0/8' }] }),
+  )
+  const reasonOf = async (resource: Resource, name: string) => {
+    const deadlineMs = Date.now() + 10_000
+    for (;;) {
+      type Conditioned = KubeObject & { status?: { conditions: Condition[] } }
+      const condition = (await kube.read<Conditioned>(resource, name, 'shop'))?.status?.conditions[0]
+      if (condition !== undefined) return `${condition.status}/${condition.reason}`
+      if (Date.now() > deadlineMs) throw new Error(`${name} has no status`)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  assert.is(await reasonOf(resources.httpLocalRateLimitPolicies, 'old'), 'True/Accepted')
+  assert.is(
+    await reasonOf(resources.httpLocalRateLimitPolicies, 'young'),
+    'False/RateLimitReasonAlreadyExists',
+  )
+  assert.is(await reasonOf(resources.httpLocalRateLimitPolicies, 'lost'), 'False/NoMatchingTarget')
+  assert.is(await reasonOf(resources.egressNetworks, 'all'), 'True/Accepted')
+  assert.is(await reasonOf(resources.egressNetworks, 'overlapping'), 'False/EgressReasonNetworkOverlap')
+})
+
 test('only the holder of the lease writes; the lease is given back at the end', async () => {
   const kube = new FakeKube()
   kube.put(resources.services, service('api'))

@@ -40,15 +40,16 @@ export function parentStatuses(
   const wanted = verdicts.map(({ parent, accepted, resolvedRefs }) => {
     const former = ours.find((entry) => isSameParent(entry.parentRef, parent))?.conditions ?? []
     const conditions = [
-      condition('Accepted', accepted, generation, former, now),
-      condition('ResolvedRefs', resolvedRefs, generation, former, now),
+      conditionOf('Accepted', accepted, generation, former, now),
+      conditionOf('ResolvedRefs', resolvedRefs, generation, former, now),
     ]
     return { controllerName, parentRef: parent, conditions }
   })
   return [...others, ...wanted]
 }
 
-function condition(
+/** A condition; one that says what it said before keeps its time. */
+export function conditionOf(
   type: string,
   verdict: Verdict,
   generation: number,
@@ -70,4 +71,16 @@ function condition(
 function isSameParent(left: ParentRef, right: ParentRef): boolean {
   const fields = ['group', 'kind', 'namespace', 'name', 'sectionName', 'port'] as const
   return fields.every((field) => left[field] === right[field])
+}
+
+/** A status that is a list of conditions; what else is in it stays. */
+export function conditionStatus(
+  current: { conditions?: Condition[] },
+  accepted: Verdict,
+  generation: number,
+  now: string,
+): { conditions: Condition[] } {
+  const former = current.conditions ?? []
+  const others = former.filter(({ type }) => type !== 'Accepted')
+  return { ...current, conditions: [...others, conditionOf('Accepted', accepted, generation, former, now)] }
 }

@@ -6,19 +6,20 @@ import type { Clock } from '../../../shared/clock.ts'
 import { messageOf } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { MeshConfig } from '../../cluster/config.ts'
-import { latest } from '../../cluster/reactive.ts'
 import type { ClusterState } from '../../cluster/state.ts'
 import type { Table } from '../../cluster/table.ts'
-import { KeyedQueue } from '../../queue.ts'
+import type { EgressNetwork } from '../egress-network.ts'
+import type { RateLimit } from '../rate-limit.ts'
+import type { Verdict } from '../route/acceptance.ts'
 import type { Route } from '../route/route.ts'
 import type { PolicyState } from '../state.ts'
-import type { ParentVerdict } from './conditions.ts'
-import { routeVerdicts } from './route-status.ts'
+import { conditionStatus, type ParentStatus, type ParentVerdict, parentStatuses } from './conditions.ts'
+import { type FollowedKind, follow } from './follow.ts'
+import { egressNetworkVerdict, rateLimitVerdict, routeVerdicts } from './verdicts.ts'
 import { StatusWriter } from './write.ts'
 
 /** Name of the Lease whose holder writes statuses. */
 const leaseName = 'policy-controller-write'
-const concurrency = 4
 
 export interface StatusDeps {
   kube: KubeClient
@@ -34,7 +35,7 @@ export interface StatusDeps {
   signal: AbortSignal
 }
 
-/** Writes the status of routes for as long as this replica holds the lease. */
+/** Writes the status of routes, rate limits and egress networks for as long as this replica holds the lease. */
 export async function writeStatuses(deps: StatusDeps): Promise<void> {
   const { kube, clock, logger, metrics, config, identity, signal } = deps
   const writer = new StatusWriter(kube, clock, metrics)
@@ -51,65 +52,52 @@ export async function writeStatuses(deps: StatusDeps): Promise<void> {
     },
     async (leading) => {
       logger.info({ identity }, 'writing the statuses of routes')
+      const { cluster, policies } = deps
+      const follower = { sources: { cluster, policies, config }, writer, clock, logger }
       await Promise.all([
-        follow(deps.policies.httpRoutes, deps, writer, leading),
-        follow(deps.policies.grpcRoutes, deps, writer, leading),
+        follow(routesOf(policies.httpRoutes), follower, leading),
+        follow(routesOf(policies.grpcRoutes), follower, leading),
+        follow(rateLimitsOf(policies), follower, leading),
+        follow(egressNetworksOf(policies), follower, leading),
       ])
     },
   )
 }
 
-/** Follows every route of a table until the lease is lost. */
-async function follow<R extends Route<unknown>>(
-  table: Table<R>,
-  deps: StatusDeps,
-  writer: StatusWriter,
-  leading: AbortSignal,
-): Promise<void> {
-  const { cluster, policies, config, clock, logger } = deps
-  const wanted = new Map<string, { route: R; verdicts: readonly ParentVerdict[] }>()
-  const queue = new KeyedQueue({
-    clock,
-    signal: leading,
-    concurrency,
-    work: async (id) => {
-      const task = wanted.get(id)
-      if (task !== undefined) await writer.write(resourceOf(task.route), task.route, task.verdicts)
+function routesOf<R extends Route<unknown>>(table: Table<R>): FollowedKind<R, readonly ParentVerdict[]> {
+  return {
+    table,
+    judge: routeVerdicts,
+    resourceOf: resourceOfRoute,
+    render: (_, verdicts, current, generation, now) => {
+      const { parents = [] } = current as { parents?: ParentStatus[] }
+      return { ...current, parents: parentStatuses(parents, verdicts, generation, now) }
     },
-    onError: (id, error) => logger.warn({ route: id, reason: messageOf(error) }, 'a status was not written'),
-  })
-  const followed = new Map<string, AbortController>()
-  const followOne = async (id: string, route: R, ended: AbortSignal) => {
-    const verdicts = routeVerdicts(id, table, { cluster, policies, config })
-    for await (const each of latest(verdicts, cluster.wakeups, ended)) {
-      if (each === undefined) continue
-      wanted.set(id, { route, verdicts: each })
-      queue.add(id)
-    }
-    wanted.delete(id)
   }
-  const onRow = (id: string, route: R | undefined) => {
-    if (route === undefined) {
-      followed.get(id)?.abort(new Error('the route is gone'))
-      followed.delete(id)
-    } else if (followed.has(id)) queue.add(id)
-    else {
-      const ending = new AbortController()
-      followed.set(id, ending)
-      void followOne(id, route, ending.signal)
-    }
-  }
-  const stop = table.onRow(onRow)
-  await new Promise<void>((resolve) => {
-    if (leading.aborted) resolve()
-    leading.addEventListener('abort', () => resolve(), { once: true })
-  })
-  stop()
-  for (const ending of followed.values()) ending.abort(leading.reason)
-  await queue.whenIdle()
 }
 
-function resourceOf(route: Route<unknown>): Resource {
+function rateLimitsOf({ rateLimits }: PolicyState): FollowedKind<RateLimit, Verdict> {
+  return {
+    table: rateLimits,
+    judge: rateLimitVerdict,
+    resourceOf: () => resources.httpLocalRateLimitPolicies,
+    render: ({ target }, verdict, current, generation, now) => ({
+      ...conditionStatus(current, verdict, generation, now),
+      targetRef: target,
+    }),
+  }
+}
+
+function egressNetworksOf({ egressNetworks }: PolicyState): FollowedKind<EgressNetwork, Verdict> {
+  return {
+    table: egressNetworks,
+    judge: egressNetworkVerdict,
+    resourceOf: () => resources.egressNetworks,
+    render: (_, verdict, current, generation, now) => conditionStatus(current, verdict, generation, now),
+  }
+}
+
+function resourceOfRoute(route: Route<unknown>): Resource {
   if (route.kind === 'GRPCRoute') return resources.gatewayGrpcRoutes
   return route.group === resources.policyHttpRoutes.group
     ? resources.policyHttpRoutes

@@ -3,13 +3,15 @@ import { Counter, Histogram, type Registry } from 'prom-client'
 import type { KubeClient, KubeObject, Resource } from '../../../kube/types.ts'
 import { KubeError } from '../../../kube/types.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { type ParentStatus, type ParentVerdict, parentStatuses } from './conditions.ts'
 
 interface WithStatus extends KubeObject {
-  status?: { parents?: ParentStatus[] }
+  status?: object
 }
 
-/** Writes what routes are told about themselves. */
+/** Makes a status from the one that is there. */
+export type RenderStatus = (current: object, generation: number, now: string) => object
+
+/** Writes what resources are told about themselves. */
 export class StatusWriter {
   readonly #kube: KubeClient
   readonly #clock: Clock
@@ -39,26 +41,26 @@ export class StatusWriter {
   }
 
   /**
-   * Makes the status of a route say this. Nothing is sent when it says so already; what other controllers wrote stays.
+   * Makes the status of an object say this. Nothing is sent when it says so already.
    * @throws KubeError when the API server does not take it
    */
   async write(
     resource: Resource,
     { namespace, name }: { namespace: string; name: string },
-    verdicts: readonly ParentVerdict[],
+    render: RenderStatus,
   ): Promise<void> {
     const object = await this.#kube.read<WithStatus>(resource, name, namespace)
     if (object === undefined) return
-    const current = object.status?.parents ?? []
+    const current = object.status ?? {}
     const now = new Date(this.#clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z')
-    const parents = parentStatuses(current, verdicts, object.metadata.generation ?? 0, now)
-    if (isDeepStrictEqual(current, parents)) return
+    const status = render(current, object.metadata.generation ?? 0, now)
+    if (isDeepStrictEqual(current, status)) return
     const startMs = this.#clock.nowMs()
     try {
       // The version makes the server refuse what was computed from an older object.
       const metadata = { resourceVersion: object.metadata.resourceVersion }
       const options = { namespace, subresource: 'status' }
-      await this.#kube.mergePatch(resource, name, { metadata, status: { parents } }, options)
+      await this.#kube.mergePatch(resource, name, { metadata, status }, options)
       this.#patches.inc()
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return
