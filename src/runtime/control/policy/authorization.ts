@@ -2,19 +2,20 @@ import type { KubeObject } from '../../kube/types.ts'
 import type { MeshConfig } from '../cluster/config.ts'
 import type { IpNetwork } from '../cluster/ip.ts'
 import type { Observer } from '../cluster/reactive.ts'
-import { idOf } from '../cluster/table.ts'
+import { idOf, type Table } from '../cluster/table.ts'
 import {
   type ClientNetwork,
   type Clients,
   clientsNamed,
   everyIdentity,
   identityOf,
+  type MeshTlsAuthentication,
   meshTlsAuthenticationKind,
+  type NetworkAuthentication,
   networkAuthenticationKind,
 } from './authentication.ts'
 import type { Meta } from './meta.ts'
 import { policyGroup, type Reference, refersTo } from './reference.ts'
-import type { PolicyState } from './state.ts'
 
 /** Admits clients that come from one of the networks and prove to be one of the clients. */
 export interface Authorization {
@@ -58,13 +59,19 @@ export const everywhere: readonly ClientNetwork[] = [
   { network: { ip: { family: 6, bits: 0n }, prefixLength: 0 }, except: [] },
 ]
 
+/** What the references of policies are looked up in. */
+export interface Authentications {
+  meshTlsAuthentications: Pick<Table<MeshTlsAuthentication>, 'get'>
+  networkAuthentications: Pick<Table<NetworkAuthentication>, 'get'>
+}
+
 /**
  * What a policy admits; undefined when it admits nobody, because something that it refers to is missing or wrong.
  * A reference that dangles must never widen access.
  */
 export function resolvePolicy(
   policy: AuthorizationPolicy,
-  state: PolicyState,
+  state: Authentications,
   config: MeshConfig,
   observer: Observer,
 ): Authorization | undefined {
@@ -94,7 +101,7 @@ export function resolvePolicy(
 function clientsOf(
   reference: Reference,
   namespace: string,
-  state: PolicyState,
+  state: Authentications,
   config: MeshConfig,
   observer: Observer,
 ): Clients | undefined {
