@@ -33,6 +33,8 @@ export const flags: Record<string, FlagDefinition> = {
 /** metrics-api: scrapes the proxies of all meshed pods, keeps the last hour and answers `mesh viz`. */
 export async function run(deps: ControllerDeps): Promise<void> {
   const { clock, logger, options, signal } = deps
+  // A wrong flag is refused before anything is started.
+  const address = parseListenAddress(options['listen-addr'] ?? '')
   const state = new VizState({
     history: defaultHistoryLimits,
     maxSeries: Number(options['max-series']),
@@ -53,7 +55,7 @@ export async function run(deps: ControllerDeps): Promise<void> {
     else state.setPod(pod)
   })
   const server = createVizServer({ targets: () => state.targets(), clock })
-  const bound = await listen(server, parseListenAddress(options['listen-addr'] ?? ''))
+  const bound = await listen(server, address)
   logger.info({ address: bound }, 'serving')
   try {
     await pods.synced
