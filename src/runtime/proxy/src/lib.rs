@@ -18,6 +18,7 @@ pub mod http;
 pub mod identity;
 pub mod inbound;
 pub mod io;
+pub mod meta;
 pub mod metrics;
 pub mod outbound;
 pub mod pb;

@@ -6,6 +6,8 @@ pub mod store;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
+pub use crate::meta::Meta;
+
 pub use self::{
     authorize::{Client, Denied},
     store::PolicyStore,
@@ -13,8 +15,8 @@ pub use self::{
 use crate::{
     addr::IpNet,
     config::DefaultPolicy,
-    metrics::{LabelSet, Labels},
-    route::{GrpcMatch, Host, HttpMatch},
+    metrics::LabelSet,
+    route::{GrpcMatch, Host, HttpMatch, Match, RouteView},
     tls::PeerId,
 };
 
@@ -93,14 +95,6 @@ pub enum Authentication {
     },
 }
 
-/// The resource that something comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Meta {
-    pub group: Arc<str>,
-    pub kind: Arc<str>,
-    pub name: Arc<str>,
-}
-
 /// Connection-level facts that policy judges by.
 pub type ClientRef = Rc<Client>;
 
@@ -166,6 +160,22 @@ impl ServerPolicy {
     }
 }
 
+impl<M: Match> RouteView for Route<M> {
+    type Match = M;
+
+    fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
+    fn matches(&self, rule: usize) -> &[M] {
+        self.rules.get(rule).map_or(&[], |rule| &rule.matches)
+    }
+}
+
 // === impl Authentication ===
 
 impl Authentication {
@@ -175,38 +185,6 @@ impl Authentication {
             names: Vec::new(),
             suffixes: vec![String::new()],
         }
-    }
-}
-
-// === impl Meta ===
-
-impl Meta {
-    /// Something built in.
-    pub fn default_of(name: &str) -> Self {
-        Self {
-            group: "".into(),
-            kind: "default".into(),
-            name: name.into(),
-        }
-    }
-
-    /// Whether this is built in, not a resource that someone wrote.
-    pub fn is_default(&self) -> bool {
-        &*self.kind == "default"
-    }
-
-    /// `PREFIX_group`, `PREFIX_kind` and `PREFIX_name`.
-    pub fn labels(&self, prefix: &str) -> Labels {
-        Labels::new()
-            .with(&format!("{prefix}_group"), &self.group)
-            .with(&format!("{prefix}_kind"), &self.kind)
-            .with(&format!("{prefix}_name"), &self.name)
-    }
-}
-
-impl std::fmt::Display for Meta {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
     }
 }
 

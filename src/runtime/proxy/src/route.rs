@@ -2,8 +2,6 @@
 
 mod wire;
 
-use std::cmp::{Ordering, Reverse};
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use regex::Regex;
 
@@ -107,34 +105,70 @@ pub trait Match {
     }
 }
 
-/// The rule that matches most specifically, as indices of route and rule. Of equals the first wins.
-pub fn find<'a, M: Match + 'a>(
-    routes: impl Iterator<Item = (&'a [Host], Vec<&'a [M]>)>,
-    request: Head<'_>,
-    host: Option<&str>,
-) -> Option<(usize, usize)> {
-    let mut best: Option<(Rank, Reverse<usize>, usize)> = None;
-    for (route_index, (hosts, rules)) in routes.enumerate() {
-        let Some(host_rank) = rank_hosts(hosts, host) else {
+/// A route as the matcher sees it.
+pub trait RouteView {
+    /// Its conditions.
+    type Match: Match;
+    /// The hosts that it serves; none is any.
+    fn hosts(&self) -> &[Host];
+    /// How many rules it has.
+    fn rules(&self) -> usize;
+    /// The alternatives of a rule; none is any request.
+    fn matches(&self, rule: usize) -> &[Self::Match];
+}
+
+/// Where a request belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub route: usize,
+    pub rule: usize,
+    /// The alternative that matched, if the rule has any.
+    pub alternative: Option<usize>,
+}
+
+/// The rule that matches most specifically. Of equals the first wins.
+pub fn find<R: RouteView>(routes: &[R], head: Head<'_>) -> Option<Found> {
+    let needs_host = routes.iter().any(|route| !route.hosts().is_empty());
+    let host = if needs_host { host_of(head) } else { None };
+    let mut best: Option<(Rank, Found)> = None;
+    for (route_index, route) in routes.iter().enumerate() {
+        let Some(host_rank) = rank_hosts(route.hosts(), host.as_deref()) else {
             continue;
         };
-        for (rule_index, matches) in rules.into_iter().enumerate() {
-            let rank = if matches.is_empty() {
-                Some(M::any())
-            } else {
-                matches.iter().filter_map(|m| m.rank(request)).max()
+        for rule_index in 0..route.rules() {
+            let Some((mut rank, alternative)) = rank_rule(route.matches(rule_index), head) else {
+                continue;
             };
-            let Some(mut rank) = rank else { continue };
             rank.host = host_rank.clone();
-            if best
-                .as_ref()
-                .is_none_or(|(known, ..)| rank.cmp(known) == Ordering::Greater)
-            {
-                best = Some((rank, Reverse(route_index), rule_index));
+            if best.as_ref().is_none_or(|(known, _)| rank > *known) {
+                best = Some((
+                    rank,
+                    Found {
+                        route: route_index,
+                        rule: rule_index,
+                        alternative,
+                    },
+                ));
             }
         }
     }
-    best.map(|(_, route, rule)| (route.0, rule))
+    best.map(|(_, found)| found)
+}
+
+/// The best of a rule's alternatives that match.
+fn rank_rule<M: Match>(matches: &[M], head: Head<'_>) -> Option<(Rank, Option<usize>)> {
+    if matches.is_empty() {
+        return Some((M::any(), None));
+    }
+    let mut best: Option<(Rank, Option<usize>)> = None;
+    for (index, alternative) in matches.iter().enumerate() {
+        if let Some(rank) = alternative.rank(head)
+            && best.as_ref().is_none_or(|(known, _)| rank > *known)
+        {
+            best = Some((rank, Some(index)));
+        }
+    }
+    best
 }
 
 /// The host that a request is for, in lower case without port: of the target, else of `Host`.

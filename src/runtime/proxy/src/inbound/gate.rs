@@ -200,15 +200,16 @@ impl Gate {
             let authorization = policy.authorize_connection(&self.client).map_err(denied)?;
             return Ok((None, authorization));
         }
-        let route =
-            find_route(routes, request).ok_or_else(|| Fault::NoRoute(policy.meta.to_string()))?;
+        let route = route::find(routes, route::Head::of(request))
+            .and_then(|found| routes.get(found.route))
+            .ok_or_else(|| Fault::NoRoute(policy.meta.to_string()))?;
         match authorize(&route.authorizations, &self.client) {
             Some(authorization) => Ok((Some(&route.meta), authorization)),
-            None => Err(denied(Denied {
+            None => Err(denied(Box::new(Denied {
                 who: self.client.to_string(),
                 server: policy.meta.clone(),
                 route: Some(route.meta.clone()),
-            })),
+            }))),
         }
     }
 
@@ -292,27 +293,8 @@ fn is_http_only<M>(routes: &[Route<M>]) -> bool {
     routes.iter().any(|route| !route.meta.is_default())
 }
 
-fn find_route<'a, M: Match>(
-    routes: &'a [Route<M>],
-    request: &Request<Body>,
-) -> Option<&'a Route<M>> {
-    let head = route::Head::of(request);
-    let needs_host = routes.iter().any(|route| !route.hosts.is_empty());
-    let host = if needs_host {
-        route::host_of(head)
-    } else {
-        None
-    };
-    let view = routes.iter().map(|route| {
-        let rules = route.rules.iter().map(|rule| &rule.matches[..]).collect();
-        (&route.hosts[..], rules)
-    });
-    let (index, _rule) = route::find(view, head, host.as_deref())?;
-    routes.get(index)
-}
-
-fn denied(denied: Denied) -> Fault {
-    Fault::Denied(Rc::new(denied))
+fn denied(denied: Box<Denied>) -> Fault {
+    Fault::Denied(denied.into())
 }
 
 fn target_labels(dst: SocketAddr, client: &Client) -> LabelSet {

@@ -72,11 +72,14 @@ impl Authentication {
 
 impl ServerPolicy {
     /// Judges a connection.
-    pub fn authorize_connection(&self, client: &Client) -> Result<&Authorization, Denied> {
-        authorize(&self.authorizations, client).ok_or_else(|| Denied {
-            who: client.to_string(),
-            server: self.meta.clone(),
-            route: None,
+    pub fn authorize_connection(&self, client: &Client) -> Result<&Authorization, Box<Denied>> {
+        authorize(&self.authorizations, client).ok_or_else(|| {
+            let who = client.to_string();
+            Box::new(Denied {
+                who,
+                server: self.meta.clone(),
+                route: None,
+            })
         })
     }
 }

@@ -1,7 +1,7 @@
 //! From the wire to policy. What is not understood never widens access: an authorization is left
 //! out, a match matches nothing, a protocol refuses.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Authentication, Authorization, GrpcRoutes, HttpRoutes, Meta, Network, Protocol, Route, Rule,
@@ -9,10 +9,7 @@ use super::{
 };
 use crate::{
     addr::IpNet,
-    pb::{
-        inbound::{self, authn, proxy_protocol::Kind},
-        meta,
-    },
+    pb::inbound::{self, authn, proxy_protocol::Kind},
     route::{GrpcMatch, Host, HttpMatch},
 };
 
@@ -153,37 +150,6 @@ fn grpc_routes(wire: &[inbound::GrpcRoute], server: &[inbound::Authz]) -> GrpcRo
                 .collect(),
         })
         .collect()
-}
-
-impl Meta {
-    /// `None` for a kind that is not known.
-    pub(crate) fn from_wire(wire: &meta::Metadata) -> Option<Self> {
-        match wire.kind.as_ref()? {
-            meta::metadata::Kind::Default(name) => Some(Self::default_of(name)),
-            meta::metadata::Kind::Resource(resource) => Some(Self {
-                group: resource.group.as_str().into(),
-                kind: resource.kind.as_str().into(),
-                name: resource.name.as_str().into(),
-            }),
-        }
-    }
-
-    pub(crate) fn from_optional(wire: Option<&meta::Metadata>) -> Self {
-        wire.and_then(Self::from_wire)
-            .unwrap_or_else(|| Self::default_of("unknown"))
-    }
-
-    fn from_labels(labels: &HashMap<String, String>) -> Self {
-        let label = |key: &str| labels.get(key).map_or("", String::as_str).into();
-        match labels.get("kind") {
-            Some(_) => Self {
-                group: label("group"),
-                kind: label("kind"),
-                name: label("name"),
-            },
-            None => Self::default_of(labels.get("name").map_or("unknown", String::as_str)),
-        }
-    }
 }
 
 #[cfg(test)]

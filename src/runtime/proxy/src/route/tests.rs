@@ -21,15 +21,26 @@ fn path(path: PathMatch) -> HttpMatch {
     }
 }
 
-fn find_among(
-    routes: &[(Vec<Host>, Vec<Vec<HttpMatch>>)],
-    request: &Request<()>,
-) -> Option<(usize, usize)> {
-    let host = host_of(Head::of(request));
-    let view = routes
-        .iter()
-        .map(|(hosts, rules)| (&hosts[..], rules.iter().map(|rule| &rule[..]).collect()));
-    find(view, Head::of(request), host.as_deref())
+type TestRoute = (Vec<Host>, Vec<Vec<HttpMatch>>);
+
+impl RouteView for TestRoute {
+    type Match = HttpMatch;
+
+    fn hosts(&self) -> &[Host] {
+        &self.0
+    }
+
+    fn rules(&self) -> usize {
+        self.1.len()
+    }
+
+    fn matches(&self, rule: usize) -> &[HttpMatch] {
+        &self.1[rule]
+    }
+}
+
+fn find_among(routes: &[TestRoute], request: &Request<()>) -> Option<(usize, usize)> {
+    find(routes, Head::of(request)).map(|found| (found.route, found.rule))
 }
 
 #[test]
