@@ -14,7 +14,7 @@ interface StatJson {
 }
 
 async function statOf(world: World): Promise<Map<string, StatJson>> {
-  const { stdout } = await world.shell.run('mesh viz stat deploy -n shop -t 30s -o json')
+  const { stdout } = await world.shell.run('mesh viz stat deploy -n shop -t 15s -o json')
   return new Map((JSON.parse(stdout) as StatJson[]).map((row) => [row.name, row]))
 }
 
@@ -47,7 +47,7 @@ export const traffic: Proof = {
       (await loadStats(world)).planted >= 20 ? true : undefined,
     )
   },
-  command: 'mesh viz stat deploy -n shop -t 30s',
+  command: 'mesh viz stat deploy -n shop -t 15s',
   claims: (world) => [
     {
       title: 'every pod of the shop is meshed',
