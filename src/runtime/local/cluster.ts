@@ -5,6 +5,8 @@ import type { Logger } from '../shared/logger.ts'
 import { type Informer, startInformer } from './informer.ts'
 import type {
   ConfigMap,
+  CronJob,
+  DaemonSet,
   Deployment,
   EndpointSlice,
   Job,
@@ -14,11 +16,14 @@ import type {
   ReplicaSet,
   Secret,
   Service,
+  StatefulSet,
 } from './objects.ts'
 
 /** Copies of everything that the controllers, the node and DNS look at. */
 export interface ClusterCache {
   configMaps: Informer<ConfigMap>
+  cronJobs: Informer<CronJob>
+  daemonSets: Informer<DaemonSet>
   deployments: Informer<Deployment>
   endpointSlices: Informer<EndpointSlice>
   jobs: Informer<Job>
@@ -28,6 +33,7 @@ export interface ClusterCache {
   replicaSets: Informer<ReplicaSet>
   secrets: Informer<Secret>
   services: Informer<Service>
+  statefulSets: Informer<StatefulSet>
 }
 
 /** What every part of the local cluster is given. */
@@ -45,6 +51,8 @@ export async function openCluster(parts: Omit<Cluster, 'cache'>): Promise<Cluste
   const follow = <T extends KubeObject>(resource: Resource) => startInformer<T>(parts.client, resource, parts)
   const cache: ClusterCache = {
     configMaps: follow<ConfigMap>(resources.configMaps),
+    cronJobs: follow<CronJob>(resources.cronJobs),
+    daemonSets: follow<DaemonSet>(resources.daemonSets),
     deployments: follow<Deployment>(resources.deployments),
     endpointSlices: follow<EndpointSlice>(resources.endpointSlices),
     jobs: follow<Job>(resources.jobs),
@@ -54,6 +62,7 @@ export async function openCluster(parts: Omit<Cluster, 'cache'>): Promise<Cluste
     replicaSets: follow<ReplicaSet>(resources.replicaSets),
     secrets: follow<Secret>(resources.secrets),
     services: follow<Service>(resources.services),
+    statefulSets: follow<StatefulSet>(resources.statefulSets),
   }
   await Promise.all(Object.values(cache).map((informer: Informer<KubeObject>) => informer.synced))
   return { ...parts, cache }

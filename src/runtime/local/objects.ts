@@ -315,6 +315,66 @@ export interface JobStatus {
   conditions?: Condition[]
 }
 
+export interface StatefulSet extends KubeObject {
+  spec: {
+    replicas?: number
+    serviceName?: string
+    minReadySeconds?: number
+    podManagementPolicy?: string
+    updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } }
+    selector: LabelSelector
+    template: PodTemplate
+  }
+  status?: StatefulSetStatus
+}
+
+export interface StatefulSetStatus {
+  observedGeneration?: number
+  replicas: number
+  readyReplicas?: number
+  availableReplicas?: number
+  currentReplicas?: number
+  updatedReplicas?: number
+  currentRevision?: string
+  updateRevision?: string
+}
+
+export interface DaemonSet extends KubeObject {
+  spec: {
+    minReadySeconds?: number
+    updateStrategy?: { type?: string }
+    selector: LabelSelector
+    template: PodTemplate
+  }
+  status?: DaemonSetStatus
+}
+
+export interface DaemonSetStatus {
+  observedGeneration?: number
+  currentNumberScheduled: number
+  desiredNumberScheduled: number
+  numberMisscheduled: number
+  numberReady: number
+  numberAvailable?: number
+  numberUnavailable?: number
+  updatedNumberScheduled?: number
+}
+
+export interface CronJob extends KubeObject {
+  spec: {
+    schedule: string
+    /** IANA name; UTC when absent. */
+    timeZone?: string
+    suspend?: boolean
+    concurrencyPolicy?: string
+    startingDeadlineSeconds?: number
+    successfulJobsHistoryLimit?: number
+    failedJobsHistoryLimit?: number
+    jobTemplate: { metadata?: Partial<ObjectMeta>; spec: Job['spec'] }
+  }
+  status?: { lastScheduleTime?: string; lastSuccessfulTime?: string; active?: { name: string }[] }
+}
+
 // === Services ===
 
 export interface ServicePort {

@@ -13,6 +13,7 @@ export interface QueueOptions {
 
 const firstRetryMs = 50
 const longestRetryMs = 5_000
+const longestWaitMs = 24 * 3_600_000
 
 interface Entry {
   isRunning: boolean
@@ -47,11 +48,13 @@ export class KeyedQueue {
       entry.isDirty = true
       return
     }
-    const dueMs = this.#options.clock.nowMs() + delayMs
+    // Timers cannot wait for weeks; looking too early does no harm.
+    const waitMs = Math.min(delayMs, longestWaitMs)
+    const dueMs = this.#options.clock.nowMs() + waitMs
     if (entry.dueMs !== undefined && entry.dueMs <= dueMs) return
     clearTimeout(entry.timer)
     entry.dueMs = dueMs
-    entry.timer = setTimeout(() => void this.#run(key, entry), delayMs)
+    entry.timer = setTimeout(() => void this.#run(key, entry), waitMs)
   }
 
   async #run(key: string, entry: Entry): Promise<void> {

@@ -7,6 +7,8 @@ import { createApiServer } from './apiserver/server.ts'
 import type { ApiServer } from './apiserver/types.ts'
 import { type Cluster, openCluster, timestamp } from './cluster.ts'
 import { createClusterPki, renderKubeconfig } from './cluster-pki.ts'
+import { serveCronJobs } from './controllers/cron-job/serve.ts'
+import { serveDaemonSets } from './controllers/daemon-set/serve.ts'
 import { serveDeployments } from './controllers/deployment/serve.ts'
 import { serveEndpointSlices } from './controllers/endpoint-slice/serve.ts'
 import { serveJobs } from './controllers/job/serve.ts'
@@ -14,6 +16,7 @@ import { serveNamespaces } from './controllers/namespace/serve.ts'
 import { serveNode } from './controllers/node/serve.ts'
 import { serveReplicaSets } from './controllers/replica-set/serve.ts'
 import { serveScheduler } from './controllers/scheduler/serve.ts'
+import { serveStatefulSets } from './controllers/stateful-set/serve.ts'
 import { clusterNames, serveDns } from './dns/serve.ts'
 import { imageRepository, readImages } from './images.ts'
 import { PodNetwork } from './network/pod-network.ts'
@@ -136,7 +139,10 @@ function nodeParts(
 async function serveControllers(cluster: Cluster, tools: Tools): Promise<void> {
   serveDeployments(cluster)
   serveReplicaSets(cluster)
+  serveStatefulSets(cluster)
+  serveDaemonSets(cluster)
   serveJobs(cluster)
+  serveCronJobs(cluster)
   serveEndpointSlices(cluster)
   serveNamespaces(cluster)
   serveScheduler(cluster)

@@ -5,9 +5,9 @@ import {
   planDeployment,
   revisionAnnotation,
   rollingLimits,
-  templateHash,
   templateHashLabel,
 } from '../../../src/runtime/local/controllers/deployment/reconcile.ts'
+import { templateHash } from '../../../src/runtime/local/controllers/template-hash.ts'
 import type { Deployment, ReplicaSet } from '../../../src/runtime/local/objects.ts'
 
 const test = suite('local/controllers/deployment')

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
-import type { Condition, Deployment, DeploymentStatus, PodTemplate, ReplicaSet } from '../../objects.ts'
+import type { Condition, Deployment, DeploymentStatus, ReplicaSet } from '../../objects.ts'
 import { findCondition, withCondition } from '../conditions.ts'
+import { templateHash } from '../template-hash.ts'
 
 /** What to do about a Deployment. */
 export interface DeploymentPlan {
@@ -21,20 +21,6 @@ export interface DeploymentPlan {
 /** Labels pods and ReplicaSets with the hash of their template. */
 export const templateHashLabel = 'pod-template-hash'
 export const revisionAnnotation = 'deployment.kubernetes.io/revision'
-
-/** A short hash of a pod template: letters and digits without vowels, as Kubernetes uses for names. */
-export function templateHash(template: PodTemplate): string {
-  const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
-  const digest = createHash('sha256').update(canonicalJson(template)).digest()
-  return [...digest.subarray(0, 10)].map((byte) => alphabet[byte % alphabet.length]).join('')
-}
-
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => {
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner
-    return Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-  })
-}
 
 /**
  * Decides the sizes of a Deployment's ReplicaSets: with `RollingUpdate` never more than replicas + maxSurge pods and
