@@ -1,5 +1,6 @@
 import { valueAt } from './json.ts'
 import type { StoredObject } from './objects.ts'
+import { conflict, type ResourceName } from './status.ts'
 
 /** What happens to the objects that name the deleted one as their owner. */
 export type Propagation = 'Background' | 'Foreground' | 'Orphan'
@@ -73,4 +74,24 @@ export function markDeleted(object: StoredObject, options: DeleteOptions, nowMs:
 /** RFC 3339 in whole seconds, as the API writes times. */
 export function timestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+/**
+ * Checks that a deletion means the object that is there.
+ * @throws KubeError 409
+ */
+export function checkPreconditions(
+  resource: ResourceName,
+  current: StoredObject,
+  options: DeleteOptions,
+): void {
+  const { uid, resourceVersion } = options.preconditions ?? {}
+  if (uid !== undefined && uid !== current.metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`
+    throw conflict(resource, current.metadata.name, why)
+  }
+  if (resourceVersion !== undefined && resourceVersion !== current.metadata.resourceVersion) {
+    const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${current.metadata.resourceVersion}`
+    throw conflict(resource, current.metadata.name, why)
+  }
 }

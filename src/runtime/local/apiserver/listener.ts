@@ -12,7 +12,8 @@ export interface TlsOptions {
   clientCa: string
 }
 
-type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+/** Answers a request to change protocols. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 function started(server: Server, target: ListenTarget): Promise<void> {
   return new Promise((resolve, reject) => {

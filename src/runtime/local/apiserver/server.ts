@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from '../../shared/clock.ts'
@@ -21,9 +21,8 @@ import { GarbageCollector } from './garbage-collector.ts'
 import type { HandlerContext } from './http/context.ts'
 import { answerNode } from './http/node-adapter.ts'
 import { builtinKinds } from './kinds/builtin.ts'
-import { listenHttps } from './listener.ts'
+import { listenHttps, type UpgradeHandler } from './listener.ts'
 import { furnishNamespaces } from './namespaces.ts'
-import type { User } from './objects.ts'
 import { Registry } from './registry/registry.ts'
 import { StatusError } from './status.ts'
 import { Store } from './store.ts'
@@ -66,55 +65,63 @@ function noNode(): NodeHooks {
   throw new StatusError(503, 'ServiceUnavailable', 'no node is running: the node agent has not started yet')
 }
 
+/** Starts what works beside the requests, and gives the function that ends it. */
+function startBackground(core: ApiCore, client: InProcessClient, clusterCa: string): () => void {
+  const { store, clock, logger } = core
+  const collector = new GarbageCollector(store, logger)
+  const customResources = new CustomResources(core)
+  const stops = [
+    aggregateClusterRoles(store),
+    expireEvents(store, clock),
+    furnishNamespaces(store, client, clusterCa, logger),
+    () => collector.close(),
+    () => customResources.close(),
+  ]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}
+
+/** The two ways into the server from a socket. */
+function entrances(context: HandlerContext): Pick<ApiServer, 'handle'> & { handleUpgrade: UpgradeHandler } {
+  const identify = (request: IncomingMessage) =>
+    authenticate(request.socket, request.headers.authorization, context.tokens)
+  return {
+    handle(request, response, user) {
+      void answerNode(context, request, response, () => user ?? identify(request))
+    },
+    handleUpgrade(request, socket, head) {
+      answerUpgrade(context, request, socket, head, () => identify(request))
+    },
+  }
+}
+
 /** An embedded Kubernetes API server, in memory, complete when the promise resolves. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const clock = options.clock ?? systemClock
   let hooks: NodeHooks | undefined
   const dial: Dial = (host, port) => (hooks ? hooks.dialPod(host, port) : dialDirectly(host, port))
   const { core, allocator } = createCore(options, clock, dial)
-  const { store, logger } = core
-  const tokens = new ServiceAccountTokens(store, clock, options.serviceAccountKey)
+  const tokens = new ServiceAccountTokens(core.store, clock, options.serviceAccountKey)
   const context: HandlerContext = {
     core,
-    authorizer: new Authorizer(store),
+    authorizer: new Authorizer(core.store),
     tokens,
     minorVersion: options.minorVersion ?? defaultMinorVersion,
     hooks: () => hooks ?? noNode(),
   }
   const client = new InProcessClient(context)
-  const collector = new GarbageCollector(store, logger)
-  const customResources = new CustomResources(core)
-  const stops = [
-    aggregateClusterRoles(store),
-    expireEvents(store, clock),
-    furnishNamespaces(store, client, options.clusterCa, logger),
-    () => collector.close(),
-    () => customResources.close(),
-  ]
+  const stopBackground = startBackground(core, client, options.clusterCa)
   await createBootstrapObjects(client, allocator.apiServerIp, options.apiEndpoints ?? [])
-
+  const { handle, handleUpgrade } = entrances(context)
+  const tls = { ...options.tls, clientCa: options.clusterCa }
   const listeners: Listening[] = []
-  const handle = (request: IncomingMessage, response: ServerResponse, user?: User) => {
-    const identify = () => user ?? authenticate(request.socket, request.headers.authorization, tokens)
-    void answerNode(context, request, response, identify)
-  }
-  const handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const identify = () => authenticate(request.socket, request.headers.authorization, tokens)
-    answerUpgrade(context, request, socket, head, identify)
-  }
   return {
-    store,
+    store: core.store,
     client,
     handle,
     async listenTls(target: ListenTarget): Promise<Listening> {
-      const { certificate, privateKey } = options.tls
-      const tls = { certificate, privateKey, clientCa: options.clusterCa }
-      const listening = await listenHttps(
-        target,
-        tls,
-        (request, response) => handle(request, response),
-        handleUpgrade,
-      )
+      const listening = await listenHttps(target, tls, handle, handleUpgrade)
       listeners.push(listening)
       return listening
     },
@@ -123,7 +130,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
     issueServiceAccountToken: (request) => tokens.issue(request),
     async close() {
-      for (const stop of stops) stop()
+      stopBackground()
       await Promise.all(listeners.map((listening) => listening.close()))
     },
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { KubeList, ListOptions, Resource, WatchEvent } from '../../kube/types.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
-import { type DeleteOptions, isDeletable, markDeleted, timestamp } from './deletion.ts'
+import { checkPreconditions, type DeleteOptions, isDeletable, markDeleted, timestamp } from './deletion.ts'
 import { cloneJson, deepFreeze, jsonEqual } from './json.ts'
 import type { ObjectRef, StoredObject } from './objects.ts'
 import { compileFieldSelector, compileLabelSelector, type Predicate } from './selectors.ts'
@@ -207,13 +207,21 @@ export class Store {
     }
   }
 
+  /** Waits for a change, for the time, or for the signal, and leaves nothing behind on any of them. */
   async #wait(log: WatchLog, timeoutMs: number | undefined, signal: AbortSignal): Promise<void> {
-    if (timeoutMs === undefined) return log.changed(signal)
-    const done = new AbortController()
-    const either = AbortSignal.any([signal, done.signal])
-    const slept = this.#clock.sleep(timeoutMs, either).catch(() => undefined)
-    await Promise.race([log.changed(either), slept])
-    done.abort()
+    if (signal.aborted) return
+    const change = log.nextChange()
+    const timer = new AbortController()
+    signal.addEventListener('abort', change.cancel, { once: true })
+    try {
+      const over =
+        timeoutMs === undefined ? [] : [this.#clock.sleep(timeoutMs, timer.signal).catch(() => undefined)]
+      await Promise.race([change.promise, ...over])
+    } finally {
+      signal.removeEventListener('abort', change.cancel)
+      change.cancel()
+      timer.abort()
+    }
   }
 
   #table(resource: ResourceKey): Table {
@@ -279,16 +287,4 @@ function eventFor<T>(change: Change, chosen: Predicate): WatchEvent<T> | undefin
   if (change.type === 'DELETED') return before ? { type: 'DELETED', object } : undefined
   if (chosen(change.object)) return { type: before ? 'MODIFIED' : 'ADDED', object }
   return before ? { type: 'DELETED', object } : undefined
-}
-
-function checkPreconditions(resource: ResourceKey, current: StoredObject, options: DeleteOptions): void {
-  const { uid, resourceVersion } = options.preconditions ?? {}
-  if (uid !== undefined && uid !== current.metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`
-    throw conflict(resource, current.metadata.name, why)
-  }
-  if (resourceVersion !== undefined && resourceVersion !== versionOf(current)) {
-    const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${versionOf(current)}`
-    throw conflict(resource, current.metadata.name, why)
-  }
 }

@@ -49,17 +49,17 @@ export class WatchLog {
     return this.#changes.slice(low)
   }
 
-  /** Resolves with the next change, or when the signal aborts. */
-  changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve()
-      const wake = () => {
-        signal.removeEventListener('abort', wake)
-        this.#waiters.delete(wake)
-        resolve()
-      }
-      this.#waiters.add(wake)
-      signal.addEventListener('abort', wake, { once: true })
+  /** The next change: a promise that resolves with it, or when it is cancelled. */
+  nextChange(): { promise: Promise<void>; cancel: () => void } {
+    let wake = () => {}
+    const promise = new Promise<void>((resolve) => {
+      wake = resolve
     })
+    this.#waiters.add(wake)
+    const cancel = () => {
+      this.#waiters.delete(wake)
+      wake()
+    }
+    return { promise, cancel }
   }
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { impersonate } from '../auth/impersonate.ts'
 import type { User } from '../objects.ts'
@@ -39,6 +38,20 @@ export function splitUrl(url: string | undefined): { path: string; query: URLSea
   return { path: text.slice(0, mark), query: new URLSearchParams(text.slice(mark + 1)) }
 }
 
+/** Resolves when the response takes more, or when its client is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+    if (response.destroyed) done()
+  })
+}
+
 async function send(response: ServerResponse, answer: ApiResponse, isHead: boolean): Promise<void> {
   const { body } = answer
   if (typeof body === 'string' || body instanceof Uint8Array) {
@@ -49,7 +62,7 @@ async function send(response: ServerResponse, answer: ApiResponse, isHead: boole
   response.writeHead(answer.status, answer.headers)
   response.flushHeaders()
   for await (const chunk of body) {
-    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    if (!response.write(chunk)) await drained(response)
     if (response.destroyed) return
   }
   response.end()
