@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -49,6 +49,8 @@ impl Seen {
 /// - `/echo` answers with the body of the request, as it comes
 /// - `/status/503` answers with that status
 /// - `/slow/100` answers after that many milliseconds
+/// - `/bytes/1000` answers with that many bytes
+/// - `/deaf` answers after a minute and reads nothing of the request
 /// - `/upgrade` switches to a protocol named `echo`, which sends every byte back
 /// - any other path answers with the server's name
 pub struct HttpApp {
@@ -106,6 +108,15 @@ async fn respond(name: &str, request: Request<Incoming>) -> Response<ResponseBod
             .insert("x-app", name.parse().expect("a name"));
         return response;
     }
+    if path == "/deaf" {
+        sleep(Duration::from_secs(60)).await;
+    }
+    if let Some(len) = path
+        .strip_prefix("/bytes/")
+        .and_then(|text| text.parse().ok())
+    {
+        return Response::new(zeros(len));
+    }
     if let Some(code) = path.strip_prefix("/status/") {
         status = code.parse().unwrap_or(StatusCode::BAD_REQUEST);
     }
@@ -129,6 +140,18 @@ async fn respond(name: &str, request: Request<Incoming>) -> Response<ResponseBod
         .header("x-app", name)
         .body(body.boxed_unsync())
         .expect("a response")
+}
+
+/// A body of `len` zeros that takes no memory of its own.
+fn zeros(len: usize) -> ResponseBody {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let chunks = (0..len).step_by(ZEROS.len()).map(move |start| {
+        let end = (len - start).min(ZEROS.len());
+        Ok(Frame::data(Bytes::from_static(
+            ZEROS.get(..end).unwrap_or_default(),
+        )))
+    });
+    StreamBody::new(tokio_stream::iter(chunks)).boxed_unsync()
 }
 
 /// Answers 101 and sends back what comes after it (RFC 9110 §7.8).
