@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { ConnectRouter } from '@connectrpc/connect'
+import { resources } from '../../kube/resources.ts'
 import { Destination } from '../../proto/gen/io/linkerd/proxy/destination_pb.js'
 import { InboundServerPolicies } from '../../proto/gen/io/linkerd/proxy/inbound_pb.js'
 import { OutboundPolicies as OutboundPoliciesService } from '../../proto/gen/io/linkerd/proxy/outbound_pb.js'
 import type { RunningServer } from '../admin.ts'
 import type { MeshConfig } from '../cluster/config.ts'
+import { keepKnownKinds } from '../cluster/crd-loss.ts'
 import { parseIpNetworks } from '../cluster/ip.ts'
 import { parsePortSet } from '../cluster/port-set.ts'
 import { ClusterState } from '../cluster/state.ts'
-import { watchCluster } from '../cluster/watch.ts'
+import { watchCluster, watchKind } from '../cluster/watch.ts'
 import type { ControllerDeps } from '../deps.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
@@ -24,6 +26,8 @@ import { parseListenAddress } from '../server.ts'
 import { Discovery } from './discovery.ts'
 import { Profiles } from './profile.ts'
 import { destinationService } from './serve.ts'
+import { readServiceProfile } from './service-profile.ts'
+import { DestinationState } from './state.ts'
 import { StreamMetrics } from './stream-metrics.ts'
 
 const flag = (value: string, description: string): FlagDefinition => ({ default: value, description })
@@ -81,7 +85,8 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   const config = readConfig(deps)
   const cluster = new ClusterState()
   const policies = new PolicyState()
-  const synced = watchUntilSynced(cluster, policies, config, deps)
+  const own = new DestinationState()
+  const synced = watchUntilSynced({ cluster, policies, own }, config, deps)
   const { kube, signal } = deps
   const statuses = { kube, clock, logger, metrics, cluster, policies, config, signal, identity: randomUUID() }
   const common = { wakeups: cluster.wakeups, config, synced }
@@ -89,7 +94,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   const destination = destinationService({
     ...common,
     discovery,
-    profiles: new Profiles(cluster, config, discovery),
+    profiles: new Profiles(cluster, own, config, discovery),
     metrics: new StreamMetrics(metrics),
   })
   const policy = {
@@ -112,15 +117,21 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
 
 /** Starts the watches, and gives what waits for them, or for the end of a stream. */
 function watchUntilSynced(
-  cluster: ClusterState,
-  policies: PolicyState,
+  { cluster, policies, own }: { cluster: ClusterState; policies: PolicyState; own: DestinationState },
   config: MeshConfig,
   deps: ControllerDeps,
 ): (ended: AbortSignal) => Promise<void> {
   const { kube, clock, logger, signal } = deps
   const guard = deps.ready('cluster')
   const watch = { kube, clock, logger, signal }
-  const listed = Promise.all([watchCluster(cluster, watch), watchPolicies(policies, config, watch)]).then(
+  const listed = Promise.all([
+    watchCluster(cluster, watch),
+    watchPolicies(policies, config, watch),
+    watchKind(resources.serviceProfiles, readServiceProfile, own.serviceProfiles, {
+      ...watch,
+      kube: keepKnownKinds(kube),
+    }),
+  ]).then(
     () => {
       guard.ready()
       logger.info({ pods: cluster.pods.size, services: cluster.services.size }, 'the cluster is known')

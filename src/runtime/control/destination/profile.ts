@@ -10,10 +10,12 @@ import type { ClusterState } from '../cluster/state.ts'
 import { idOf } from '../cluster/table.ts'
 import type { Discovery } from './discovery.ts'
 import { describePodEndpoint, type Endpoint } from './endpoints.ts'
+import type { ServiceProfile } from './service-profile.ts'
+import type { DestinationState } from './state.ts'
 
 /** What a client is told about a destination as a whole. */
 export type Profile =
-  | { kind: 'service'; namespace: string; name: string; port: number; isOpaque: boolean }
+  | ServiceRow
   | { kind: 'endpoint'; endpoint: Endpoint; isOpaque: boolean }
   /** Nothing is known of it; policy decides. */
   | { kind: 'empty' }
@@ -21,21 +23,37 @@ export type Profile =
   /** More than one running pod claims the address. */
   | { kind: 'conflict'; pods: readonly string[] }
 
-/** A destination, and the node of who asks. */
+/** A Service's port. */
+interface ServiceRow {
+  kind: 'service'
+  namespace: string
+  name: string
+  port: number
+  isOpaque: boolean
+  serviceProfile?: ServiceProfile
+}
+
+/** A destination, and where the client is. */
 export interface ProfileQuery {
   destination: Destination
   node?: string
+  /** Namespace of the client: its ServiceProfiles come before those of the Service. */
+  namespace?: string
 }
+
+type Client = Omit<ProfileQuery, 'destination'>
 
 /** Profiles, kept up to date for as long as somebody reads them. */
 export class Profiles {
   readonly #state: ClusterState
   readonly #config: MeshConfig
   readonly #discovery: Discovery
+  readonly #own: DestinationState
   readonly #profiles: ComputedMap<ProfileQuery, Profile>
 
-  constructor(state: ClusterState, config: MeshConfig, discovery: Discovery) {
+  constructor(state: ClusterState, own: DestinationState, config: MeshConfig, discovery: Discovery) {
     this.#state = state
+    this.#own = own
     this.#config = config
     this.#discovery = discovery
     this.#profiles = new ComputedMap((query, observer) => this.#profile(query, observer), isDeepStrictEqual)
@@ -45,39 +63,51 @@ export class Profiles {
     return this.#profiles.of(query)
   }
 
-  #profile({ destination, node }: ProfileQuery, observer: Observer): Profile {
-    if (destination.kind === 'address') return this.#ofAddress(destination, node, observer)
+  #profile({ destination, ...client }: ProfileQuery, observer: Observer): Profile {
+    if (destination.kind === 'address') return this.#ofAddress(destination, client, observer)
     const { namespace, name, port, instance } = destination
     const service = this.#state.services.get(idOf(namespace, name), observer)
     if (service?.isExternalName === true) return { kind: 'external-name' }
-    if (instance !== undefined) return this.#ofInstance(destination, node, observer)
+    if (instance !== undefined) return this.#ofInstance(destination, client.node, observer)
     if (service === undefined) {
       const isOpaque = portSetHas(this.#config.defaultOpaquePorts, port)
       return { kind: 'service', namespace, name, port, isOpaque }
     }
-    return this.#ofService(service, port)
+    return this.#ofService(service, port, client, observer)
   }
 
-  #ofService(service: Service, port: number): Profile {
+  #ofService(service: Service, port: number, client: Client, observer: Observer): Profile {
     if (!service.ports.some(({ number }) => number === port)) return { kind: 'empty' }
-    const isOpaque = isServicePortOpaque(service, port, this.#config.defaultOpaquePorts)
-    return { kind: 'service', namespace: service.namespace, name: service.name, port, isOpaque }
+    const { namespace, name } = service
+    const serviceProfile = this.#serviceProfileOf(service, client, observer)
+    const defaults = serviceProfile?.opaquePorts ?? this.#config.defaultOpaquePorts
+    return {
+      kind: 'service',
+      namespace,
+      name,
+      port,
+      isOpaque: isServicePortOpaque(service, port, defaults),
+      ...(serviceProfile === undefined ? {} : { serviceProfile }),
+    }
   }
 
-  #ofAddress(
-    { ip, port }: { ip: string; port: number },
-    node: string | undefined,
-    observer: Observer,
-  ): Profile {
+  #serviceProfileOf(service: Service, client: Client, observer: Observer): ServiceProfile | undefined {
+    const name = `${service.name}.${service.namespace}.svc.${this.#config.clusterDomain}`
+    const inNamespace = (namespace: string) => this.#own.serviceProfiles.get(idOf(namespace, name), observer)
+    const ofClient = client.namespace === undefined ? undefined : inNamespace(client.namespace)
+    return ofClient ?? inNamespace(service.namespace)
+  }
+
+  #ofAddress({ ip, port }: { ip: string; port: number }, client: Client, observer: Observer): Profile {
     const [service] = this.#state.servicesByIp.rows(ip, observer)
-    if (service !== undefined) return this.#ofService(service, port)
+    if (service !== undefined) return this.#ofService(service, port, client, observer)
     const pods = this.#state.podsByIp.rows(ip, observer)
-    if (pods.length > 0) return this.#ofPod(pods, ip, port, node, observer)
+    if (pods.length > 0) return this.#ofPod(pods, ip, port, client.node, observer)
     const behindHost = this.#state.podsByHostPort.rows(`${ip}:${port}`, observer)
     const declared = behindHost[0]?.ports.find(({ hostPort }) => hostPort === port)
     const podIp = behindHost[0]?.ips[0]
     if (declared !== undefined && podIp !== undefined) {
-      return this.#ofPod(behindHost, podIp, declared.number, node, observer)
+      return this.#ofPod(behindHost, podIp, declared.number, client.node, observer)
     }
     const isOpaque = portSetHas(this.#config.defaultOpaquePorts, port)
     return { kind: 'endpoint', endpoint: { ip, port, labels: {} }, isOpaque }

@@ -71,8 +71,12 @@ async function* getProfile(
   { signal }: HandlerContext,
 ): AsyncGenerator<DestinationProfile> {
   const destination = parse(deps, request)
-  const { node } = parseContextToken(request.contextToken)
-  const query = { destination, ...(node === undefined ? {} : { node }) }
+  const { node, namespace } = parseContextToken(request.contextToken)
+  const query = {
+    destination,
+    ...(node === undefined ? {} : { node }),
+    ...(namespace === undefined ? {} : { namespace }),
+  }
   await deps.synced(signal)
   const leave = deps.metrics.profileSubscribed()
   try {

@@ -13,6 +13,7 @@ import { type TcpAddress, TcpAddressSchema } from '../../proto/gen/io/linkerd/pr
 import { ipToWire, parseIp } from '../cluster/ip.ts'
 import type { Endpoint } from './endpoints.ts'
 import type { Profile } from './profile.ts'
+import { profileParts } from './service-profile-wire.ts'
 import type { Difference } from './snapshot.ts'
 
 /** The weight of one share; clients read weights as multiples of a ten-thousandth. */
@@ -116,10 +117,8 @@ export function destinationProfile(
       return create(DestinationProfileSchema, {
         fullyQualifiedName: `${profile.name}.${profile.namespace}.svc.${clusterDomain}`,
         opaqueProtocol: profile.isOpaque,
-        retryBudget: defaultRetryBudget,
+        ...profileParts(profile.serviceProfile, profile.port, clusterDomain),
         parentRef: resource('Service', profile.namespace, profile.name, profile.port),
       })
   }
 }
-
-const defaultRetryBudget = { retryRatio: 0.2, minRetriesPerSecond: 10, ttl: { seconds: 10n } }
