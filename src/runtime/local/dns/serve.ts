@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { type Answer, decode, encode, type Packet } from 'dns-packet'
 import { clusterDomain } from '../addresses.ts'
 import type { Cluster } from '../cluster.ts'
-import { type DnsSource, resolveQuestion, ttlSeconds } from './records.ts'
+import { type DnsSource, resolveQuestion } from './records.ts'
 
 /** Largest answer over UDP when the client does not say otherwise, RFC 1035. */
 const plainUdpBytes = 512
@@ -144,11 +144,14 @@ function respond(source: DnsSource, query: Packet): Packet {
   }
 }
 
-/** Goes with every "no" so that it is kept only for a short time, RFC 2308. */
+/** A name that a client waits for is mostly that of a pod which starts right now. */
+const noTtlSeconds = 1
+
+/** Goes with every "no", and says how long it may be kept, RFC 2308. */
 const startOfAuthority: Answer = {
   type: 'SOA',
   name: clusterDomain,
-  ttl: ttlSeconds,
+  ttl: noTtlSeconds,
   data: {
     mname: `ns.dns.${clusterDomain}`,
     rname: `hostmaster.${clusterDomain}`,
@@ -156,7 +159,7 @@ const startOfAuthority: Answer = {
     refresh: 7200,
     retry: 1800,
     expire: 86_400,
-    minimum: ttlSeconds,
+    minimum: noTtlSeconds,
   },
 }
 

@@ -118,7 +118,7 @@ export class ContainerRunner implements ContainerView {
 
   /** Tries until the container runs; answers undefined when it is stopped first. */
   async #start(): Promise<Run | undefined> {
-    const { timing, cluster } = this.#context.parts
+    const { timing } = this.#context.parts
     for (let tries = 0; !this.#stopping.signal.aborted; tries++) {
       try {
         return await this.#launch()
@@ -128,7 +128,7 @@ export class ContainerRunner implements ContainerView {
         const isPull = reason === 'ErrImagePull' && tries > 0
         this.#setState({ waiting: { reason: isPull ? 'ImagePullBackOff' : reason, message } })
       }
-      await cluster.clock.sleep(timing.missingRetryMs, this.#stopping.signal).catch(() => undefined)
+      await this.#context.waitForConfig(timing.missingRetryMs, this.#stopping.signal)
     }
     return undefined
   }

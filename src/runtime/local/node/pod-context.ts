@@ -27,6 +27,8 @@ export class PodContext {
   /** Called when something changed that the status tells. */
   readonly onChange: () => void
 
+  readonly #waiting = new Set<() => void>()
+
   constructor(parts: NodeParts, pod: Pod, onChange: () => void) {
     const { namespace, name, uid = '' } = pod.metadata
     this.parts = parts
@@ -35,6 +37,21 @@ export class PodContext {
     this.folder = join(parts.workFolder, 'pods', uid)
     this.logFolder = join(parts.logFolder, `${namespace}_${name}_${uid}`)
     this.volumes = new PodVolumes(parts, join(this.folder, 'volumes'))
+  }
+
+  /** A ConfigMap or Secret of the namespace, or the image table, may have changed. */
+  configChanged(): void {
+    for (const wake of [...this.#waiting]) wake()
+  }
+
+  /** Waits a while, or until {@link configChanged} is called, or the signal aborts. */
+  async waitForConfig(longestMs: number, signal: AbortSignal): Promise<void> {
+    const changed = new AbortController()
+    const wake = () => changed.abort(new Error('changed'))
+    this.#waiting.add(wake)
+    const either = AbortSignal.any([changed.signal, signal])
+    await this.parts.cluster.clock.sleep(longestMs, either).catch(() => undefined)
+    this.#waiting.delete(wake)
   }
 
   get hasOwnNetwork(): boolean {

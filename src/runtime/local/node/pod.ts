@@ -61,6 +61,7 @@ export class PodRunner {
 
   /** Brings volumes that are made from objects up to date. */
   refreshVolumes(): void {
+    this.#context.configChanged()
     if (this.#stopping.signal.aborted || !this.#containers.some(({ isRunning }) => isRunning)) return
     try {
       this.#context.volumes.prepare(this.#context.facts(), this.#context.configSource())
@@ -109,7 +110,7 @@ export class PodRunner {
 
   /** Makes the network and waits for the volumes; false when the pod is stopped before. */
   async #setUp(): Promise<boolean> {
-    const { cluster, timing, network } = this.#parts
+    const { timing, network } = this.#parts
     mkdirSync(this.#context.folder, { recursive: true })
     const { uid = '', name } = this.pod.metadata
     while (!this.#stopping.signal.aborted) {
@@ -126,7 +127,7 @@ export class PodRunner {
       } catch (error) {
         const reason = error instanceof ContainerConfigError ? 'FailedMount' : 'FailedCreatePodSandBox'
         this.#parts.events.warning(this.#context.subject(), reason, messageOf(error))
-        await cluster.clock.sleep(timing.missingRetryMs, this.#stopping.signal).catch(() => undefined)
+        await this.#context.waitForConfig(timing.missingRetryMs, this.#stopping.signal)
       }
     }
     return false
