@@ -6,6 +6,7 @@ import { Help, Plugin, settings } from '@oclif/core'
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 import { build, type Plugin as EsbuildPlugin } from 'esbuild'
+import { completedCommands, completionScript, shells } from '../src/runtime/cli/completion.ts'
 import { loadConfig } from '../src/runtime/cli/main.ts'
 import { meshVersion } from '../src/runtime/shared/version.ts'
 import { compiledRuntime, compileTemplate } from '../src/templates/compile.ts'
@@ -155,8 +156,8 @@ async function writeManifest(): Promise<void> {
   writeFileSync(join(root, 'oclif.manifest.json'), JSON.stringify(plugin.manifest))
 }
 
-/** Help as files, so that asking for it imports nothing. */
-async function writeHelp(): Promise<void> {
+/** Help and completion as files, so that asking for them imports nothing. */
+async function writeAnswers(): Promise<void> {
   const config = await loadConfig({ packageRoot: root, from: 'dist' })
   rmSync(join(dist, 'help'), { recursive: true, force: true })
   const lines: string[] = []
@@ -174,6 +175,11 @@ async function writeHelp(): Promise<void> {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, lines.join(''))
   }
+  mkdirSync(join(dist, 'completion'), { recursive: true })
+  for (const shell of shells) {
+    const script = completionScript(shell, config.bin, completedCommands(config.commands))
+    writeFileSync(join(dist, 'completion', `${shell}.txt`), script)
+  }
   writeFileSync(join(dist, 'version.txt'), `mesh ${meshVersion}\n`)
 }
 
@@ -182,4 +188,4 @@ for (const stale of ['chunks', 'commands', 'help'])
   rmSync(join(dist, stale), { recursive: true, force: true })
 await bundle()
 await writeManifest()
-await writeHelp()
+await writeAnswers()

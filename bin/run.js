@@ -15,9 +15,12 @@ function textOf(url) {
   }
 }
 
-/** The answer to `--version`, `--help`, `help X` and `X --help`, when the build has prepared it. */
+/** The answer to `--version`, `completion SHELL`, `--help`, `help X` and `X --help`, when the build prepared it. */
 function preparedAnswer() {
   if (argv.length === 1 && argv[0] === '--version') return textOf(new URL('version.txt', dist))
+  if (argv.length === 2 && argv[0] === 'completion' && /^[a-z]+$/.test(`${argv[1]}`)) {
+    return textOf(new URL(`completion/${argv[1]}.txt`, dist))
+  }
   const isHelp = argv.length === 0 || argv[0] === 'help' || argv.at(-1) === '--help' || argv.at(-1) === '-h'
   if (!isHelp) return undefined
   const words = argv.filter(
