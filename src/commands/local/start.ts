@@ -7,7 +7,7 @@ import { processEnv } from '../../runtime/shared/env.ts'
 export default class LocalStart extends BaseCommand {
   static override summary = 'Start a cluster on this machine, without Kubernetes'
   static override description =
-    'Pods run as processes in network namespaces of their own. An image name stands for a command on this machine. A cluster that runs already is left alone, but for the images.'
+    'Pods run as processes in network namespaces of their own. An image name stands for a command on this machine. A cluster that runs already is left alone, but for the images. Limits of CPU and memory are not enforced.'
   static override examples = [
     '<%= config.bin %> local start',
     "<%= config.bin %> local start --image 'web=/usr/bin/python3 -m http.server 8080'",

@@ -1,6 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Pod } from '../../../src/runtime/local/objects.ts'
+import { childOf, readProcessRecord } from '../../../src/runtime/local/process-record.ts'
 import { until } from '../../support/until.ts'
 import { containerStatus, script, startTestCluster, stay, staying, type TestCluster } from './test-cluster.ts'
 
@@ -115,8 +117,7 @@ test('starts a sidecar before the next container, and ends it after the last, in
     const now = (await cluster.pod('sidecars')) as Pod
     return ['one', 'two'].every((name) => containerStatus(now, name).state.terminated !== undefined)
   })
-  const { readFile } = await import('node:fs/promises')
-  const log = lines(await readFile(`${cluster.paths.folder}/log`, 'utf8'))
+  const log = lines(readFileSync(`${cluster.paths.folder}/log`, 'utf8'))
   assert.equal(log, ['one-up', 'init', 'two-up', 'app', 'app-end', 'two-down', 'one-down'])
 })
 
@@ -256,15 +257,38 @@ test('gives a container its time to end, with its hooks, and kills it when the t
     volumes: [{ name: 'out', hostPath: { path: cluster.paths.folder } }],
   })
   await cluster.untilPod('ending', 'runs', isReady)
-  const { readFile } = await import('node:fs/promises')
   await until('the hook has run', async () => {
-    return (await readFile(`${cluster.paths.folder}/polite`, 'utf8').catch(() => '')) !== ''
+    return (
+      existsSync(`${cluster.paths.folder}/polite`) &&
+      readFileSync(`${cluster.paths.folder}/polite`, 'utf8') !== ''
+    )
   })
   const startedMs = Date.now()
   await remove('ending', 2)
   const tookMs = Date.now() - startedMs
   assert.ok(tookMs >= 1_900 && tookMs < 4_500, `${tookMs} ms`)
-  assert.equal(lines(await readFile(`${cluster.paths.folder}/polite`, 'utf8')), ['start', 'stop', 'term'])
+  assert.equal(lines(readFileSync(`${cluster.paths.folder}/polite`, 'utf8')), ['start', 'stop', 'term'])
+})
+
+test('kills a probe that takes too long, and leaves no dead processes', async () => {
+  const slow = {
+    exec: { command: ['sleep', '30'] },
+    periodSeconds: 1,
+    timeoutSeconds: 1,
+    failureThreshold: 1,
+  }
+  await cluster.createPod('slow', { containers: [script('c', stay, { readinessProbe: slow })] })
+  await until('two probes have failed', async () => {
+    const failures = (await cluster.events('slow')).filter(({ message }) =>
+      message.includes('no answer within 1 s'),
+    )
+    return failures.some(({ count }) => count >= 2)
+  })
+  const daemon = childOf(readProcessRecord(cluster.paths.pid)?.pid ?? 0)
+  const children = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8').trim().split(' ')
+  const states = children.map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0])
+  assert.not.ok(states.includes('Z'))
+  await remove('slow')
 })
 
 test('ends a pod at once when it is deleted without grace', async () => {

@@ -139,6 +139,19 @@ export function execLine(
   return [tools.nsenter, `--target=${process.pid}`, ...namespaces, ...inFolder, ...program]
 }
 
+/**
+ * Kills what a command line of {@link execLine} runs. Its own process, nsenter(1), ends with it: were that killed
+ * first, nobody would collect the other, since the daemon is process 1 and collects only what it started itself.
+ */
+export function killInside({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(childOf(pid) ?? pid, 'SIGKILL')
+  } catch {
+    // It ended meanwhile.
+  }
+}
+
 function exitOf(child: ChildProcess): Promise<ProcessExit> {
   return new Promise((resolve) => {
     child.on('error', () => resolve({ exitCode: 128 }))

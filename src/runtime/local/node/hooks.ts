@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { KubeError } from '../../kube/types.ts'
 import type { NodeHooks, PodExecOptions } from '../apiserver/types.ts'
 import type { ContainerRunner } from './container.ts'
+import { killInside } from './container-process.ts'
 import type { PodRunner } from './pod.ts'
 import { PortRelay } from './port-relay.ts'
 
@@ -67,10 +68,8 @@ async function execute(runner: ContainerRunner, options: PodExecOptions): Promis
     throw new KubeError(400, 'BadRequest', `container ${runner.container.name} does not run`)
   }
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: {}, detached: true })
-    const onAbort = () => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    }
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: {} })
+    const onAbort = () => killInside(child)
     options.signal.addEventListener('abort', onAbort, { once: true })
     connectStreams(child, options)
     child.on('error', reject)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { addresses, clusterDomain } from '../addresses.ts'
 import type { PodLink } from '../network/pod-network.ts'
 import type { Container, Pod } from '../objects.ts'
+import { killInside } from './container-process.ts'
 import type { EtcFiles } from './container-root.ts'
 import type { ConfigSource, PodFacts } from './env-vars.ts'
 import type { EventSubject } from './events.ts'
@@ -156,7 +157,7 @@ export function runToEnd(
   signal: AbortSignal,
 ): Promise<{ exitCode: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: {} })
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: {} })
     let output = ''
     const keep = (text: string) => {
       if (output.length < longestOutput) output += text
@@ -164,8 +165,7 @@ export function runToEnd(
     child.stdout.setEncoding('utf8').on('data', keep)
     child.stderr.setEncoding('utf8').on('data', keep)
     const onAbort = () => {
-      // The command and its children form a process group of their own.
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      killInside(child)
       reject(signal.reason as Error)
     }
     signal.addEventListener('abort', onAbort, { once: true })
