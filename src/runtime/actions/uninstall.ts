@@ -34,7 +34,7 @@ async function refuseWhileInUse(client: KubeClient): Promise<void> {
     message: 'mesh is in use',
     reason: reasons.join('; '),
     next: [
-      ...(extensions.has('linkerd-viz') ? ['mesh viz uninstall | kubectl delete -f -'] : []),
+      ...(extensions.has('linkerd-viz') ? ['mesh viz install | kubectl delete -f -'] : []),
       'Take the proxies out: kubectl get -A deploy -o yaml | mesh uninject - | kubectl apply -f -',
       'Or remove mesh all the same: mesh uninstall --force',
     ],
