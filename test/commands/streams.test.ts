@@ -179,7 +179,11 @@ const refusals: Record<string, Refusal> = {
     code: 2,
     error: 'MESH_VIZ_RESOURCE',
   },
-  'a horizon that is none': { args: ['identity', 'forecast', '--horizon', '-1'], code: 2, error: 'MESH_USAGE' },
+  'a horizon that is none': {
+    args: ['identity', 'forecast', '--horizon', '-1'],
+    code: 2,
+    error: 'MESH_USAGE',
+  },
   'version flags that exclude each other': {
     args: ['version', '--client', '--proxy'],
     code: 2,

@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert'
 import { parseAllDocuments } from 'yaml'
 import { renderManifest } from '../../src/runtime/actions/manifest.ts'
 import { resolveValues, type ValueInputs } from '../../src/runtime/actions/resolve-values.ts'
+import { components } from '../../src/runtime/control/components.ts'
+import { parseFlags } from '../../src/runtime/control/flags.ts'
 import { renderControlPlane, renderCrds } from '../../src/templates/control-plane.ts'
 import type { RenderedObject } from '../../src/templates/render.ts'
 import type { Values } from '../../src/templates/values.ts'
@@ -167,6 +169,25 @@ test('each controller reaches itself over loopback and the others by name', asyn
     address('linkerd-proxy-injector', 'IDENTITY'),
     'linkerd-identity-headless.mesh-system.svc.corp.local.:8080',
   )
+})
+
+test('every controller knows the flags that it is given', async () => {
+  const containers = containersOf((await render('control-plane-other')).objects).filter(
+    ({ name }) => !name.startsWith('linkerd-'),
+  )
+  assert.equal(containers.map(({ name }) => name).sort(), [
+    'destination',
+    'identity',
+    'identity-bootstrap',
+    'proxy-injector',
+  ])
+  for (const { args = [] } of containers) {
+    const [component = '', ...flags] = args
+    const module = await components[component]?.load()
+    const parsed = parseFlags(flags, component, '', module?.flags ?? {})
+    assert.is(parsed.flags.controllerNamespace, 'mesh-system')
+    assert.is(parsed.flags.clusterDomain, 'corp.local')
+  }
 })
 
 test('JSON output is one List', async () => {
