@@ -23,7 +23,8 @@ export interface WatchDeps {
 
 /** What an informer keeps of an object: enough to know its version, and what was read from it. */
 interface Held<T> extends KubeObject {
-  row: T
+  /** Undefined when it could not be read. */
+  row: T | undefined
 }
 
 /**
@@ -51,22 +52,33 @@ export function watchKind<O extends KubeObject, T>(
   table: Pick<Table<T>, 'set'>,
   { kube, clock, logger, signal }: Omit<WatchDeps, 'kube'> & { kube: ListWatch },
 ): Promise<void> {
+  // What one object has wrong must neither stop the watch of the others nor erase what was known of it.
+  const readGuarded = (object: KubeObject) => {
+    try {
+      return read(object as O)
+    } catch (error) {
+      const { namespace, name } = object.metadata
+      logger.error({ resource: resource.plural, namespace, name, err: error }, 'an object cannot be read')
+      return undefined
+    }
+  }
   const informer = startInformer<Held<T>>(kube, resource, {
     clock,
     signal,
-    transform: (object) => hold(object, read as unknown as (object: KubeObject) => T),
+    transform: (object) => hold(object, readGuarded),
     onError: (error) =>
       logger.warn({ resource: resource.plural, reason: messageOf(error) }, 'a watch failed; it goes on'),
   })
   informer.onChange((change) => {
     const { namespace, name } = change.object.metadata
     const id = namespace === undefined ? name : idOf(namespace, name)
-    table.set(id, change.kind === 'deleted' ? undefined : change.object.row)
+    if (change.kind === 'deleted') table.set(id, undefined)
+    else if (change.object.row !== undefined) table.set(id, change.object.row)
   })
   return informer.synced
 }
 
-function hold<T>(object: KubeObject, read: (object: KubeObject) => T): Held<T> {
+function hold<T>(object: KubeObject, read: (object: KubeObject) => T | undefined): Held<T> {
   const { name, namespace, uid, resourceVersion } = object.metadata
   return {
     metadata: {

@@ -121,13 +121,26 @@ function readRoute<M>(
     return {
       ...common,
       settings,
-      hosts: (spec.hostnames ?? []).map(readHost),
-      rules: (spec.rules ?? [{}]).map((rule) => readRule(rule, readMatch, everything)),
+      hosts: readEach('spec.hostnames', spec.hostnames, readHost),
+      rules: readEach('spec.rules', spec.rules ?? [{}], (rule) => readRule(rule, readMatch, everything)),
     }
   } catch (error) {
     if (!(error instanceof UnusableRoute)) throw error
     return unusable(messageOf(error))
   }
+}
+
+/** Reads a list; what cannot be read is named by its place. */
+function readEach<S, T>(field: string, specs: readonly S[] | undefined, read: (spec: S) => T): T[] {
+  return (specs ?? []).map((spec, place) => {
+    try {
+      return read(spec)
+    } catch (error) {
+      if (!(error instanceof UnusableRoute)) throw error
+      const inner = /^[a-zA-Z]+(\[\d+\])?(\.[a-zA-Z]+(\[\d+\])?)*: /.test(error.message) ? '.' : ': '
+      throw new UnusableRoute(`${field}[${place}]${inner}${error.message}`)
+    }
+  })
 }
 
 function readRule<M>(
@@ -140,12 +153,12 @@ function readRule<M>(
   const tryTimeoutMs = readDuration('timeouts.backendRequest', rule.timeouts?.backendRequest)
   const retry = readRetries(rule) ?? readGatewayRetry(rule)
   return {
-    matches: matches.length === 0 ? [everything] : matches.map(readMatch),
-    filters: (rule.filters ?? []).map(readFilter),
-    backends: (rule.backendRefs ?? []).map(({ weight = 1, filters = [], ...reference }) => ({
+    matches: matches.length === 0 ? [everything] : readEach('matches', matches, readMatch),
+    filters: readEach('filters', rule.filters, readFilter),
+    backends: readEach('backendRefs', rule.backendRefs, ({ weight = 1, filters, ...reference }) => ({
       ...reference,
       weight,
-      filters: filters.map(readFilter),
+      filters: readEach('filters', filters, readFilter),
     })),
     ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
     ...(tryTimeoutMs === undefined ? {} : { tryTimeoutMs }),
@@ -162,7 +175,7 @@ function readRetries({ retries }: RuleSpec): HttpRetry | undefined {
     status.map((text) => {
       const range = parseStatusRange(String(text))
       if (range === undefined)
-        throw new UnusableRoute(`retries: "${text}" is not a status such as 503 or 5XX`)
+        throw new UnusableRoute(`retries.conditions: "${text}" is not a status such as 503 or 5XX`)
       return range
     }),
   )
