@@ -2,6 +2,7 @@ import { resources } from '../../kube/resources.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { nodeName } from '../addresses.ts'
 import type { NodeHooks } from '../apiserver/types.ts'
+import { hasEnded } from '../controllers/conditions.ts'
 import type { Change } from '../informer.ts'
 import type { Pod } from '../objects.ts'
 import { nodeHooks } from './hooks.ts'
@@ -99,8 +100,4 @@ export class NodeAgent {
       throw new Error(`the API server answered ${status} when ${namespace}/${name} was to be removed`)
     }
   }
-}
-
-function hasEnded(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
 }

@@ -11,9 +11,9 @@ import { discardContainer, type PreparedContainer, prepareContainer } from './la
 import { runHook } from './lifecycle-hook.ts'
 import { type PodContext, runToEnd } from './pod-context.ts'
 import { type ContainerKind, type ContainerView, initialState } from './pod-status.ts'
-import { checkProbe, type ProbeTarget } from './probe-check.ts'
-import { runProbe } from './probe-loop.ts'
+import type { ProbeTarget } from './probe-check.ts'
 import { RestartBackOff, shallRestart } from './restart.ts'
+import { type ProbeName, supervise } from './supervise.ts'
 
 /** The container cannot start as things are; `reason` is shown in the status. */
 class CannotStart extends Error {
@@ -163,8 +163,9 @@ export class ContainerRunner implements ContainerView {
 
   #begin(run: Run): Run {
     this.#run = run
-    this.isStarted = this.container.startupProbe === undefined
-    this.isReady = this.container.readinessProbe === undefined && this.isStarted
+    const { startupProbe, readinessProbe, lifecycle } = this.container
+    this.isStarted = startupProbe === undefined && lifecycle?.postStart === undefined
+    this.isReady = this.isStarted && readinessProbe === undefined
     this.#normal('Started', `Started container ${this.container.name}`)
     this.#setState({ running: { startedAt: timestamp(run.startedAtMs) } })
     void run.process.exited.then(() => run.ended.abort())
@@ -184,21 +185,28 @@ export class ContainerRunner implements ContainerView {
 
   async #watch(run: Run): Promise<ProcessExit> {
     await this.#postStart(run)
-    const { startupProbe } = this.container
-    if (startupProbe === undefined) {
-      this.#markStarted()
-      this.#probeWhileRunning(run)
-    } else {
-      this.#probe(run, startupProbe, 'Startup', (isHealthy, message) => {
-        if (!isHealthy) return this.#fail('Startup', message, startupProbe)
-        this.isStarted = true
-        this.isReady = this.container.readinessProbe === undefined
-        this.#markStarted()
+    supervise({
+      container: this.container,
+      clock: this.#context.parts.cluster.clock,
+      target: this.#probeTarget(),
+      ended: run.ended.signal,
+      stopping: this.#stopping.signal,
+      onStarted: () => this.#started(),
+      onReadiness: (isReady) => {
+        this.isReady = isReady
         this.#context.onChange()
-        this.#probeWhileRunning(run)
-      })
-    }
+      },
+      onFailed: (name, message, probe) => this.#fail(name, message, probe),
+      onUnhealthy: (message) => this.#warn('Unhealthy', message),
+    })
     return run.process.exited
+  }
+
+  #started(): void {
+    this.isStarted = true
+    this.isReady = this.container.readinessProbe === undefined
+    this.#markStarted()
+    this.#context.onChange()
   }
 
   async #postStart(run: Run): Promise<void> {
@@ -213,48 +221,6 @@ export class ContainerRunner implements ContainerView {
     }
   }
 
-  #probeWhileRunning(run: Run): void {
-    const { readinessProbe, livenessProbe } = this.container
-    if (readinessProbe !== undefined) {
-      this.#probe(run, readinessProbe, 'Readiness', (isHealthy) => {
-        this.isReady = isHealthy
-        this.#context.onChange()
-      })
-    }
-    if (livenessProbe !== undefined) {
-      this.#probe(run, livenessProbe, 'Liveness', (isHealthy, message) => {
-        if (!isHealthy) this.#fail('Liveness', message, livenessProbe)
-      })
-    }
-  }
-
-  #probe(
-    run: Run,
-    probe: Probe,
-    name: string,
-    onDecision: (isHealthy: boolean, message: string) => void,
-  ): void {
-    // Readiness is still of interest while the container stops; restarting it is not.
-    const signal =
-      name === 'Readiness' ? run.ended.signal : AbortSignal.any([run.ended.signal, this.#stopping.signal])
-    const stop = new AbortController()
-    const either = AbortSignal.any([signal, stop.signal])
-    void runProbe(
-      probe,
-      {
-        clock: this.#context.parts.cluster.clock,
-        check: () => checkProbe(probe, this.#probeTarget()),
-        onDecision: (isHealthy, message) => {
-          if (name === 'Startup') stop.abort()
-          onDecision(isHealthy, message)
-        },
-        onFailure: (message) => this.#warn('Unhealthy', `${name} probe failed: ${message}`),
-        isEager: name !== 'Liveness',
-      },
-      either,
-    )
-  }
-
   #probeTarget(): ProbeTarget {
     const exec: ProbeTarget['exec'] = (command, signal) => {
       const line = this.execLine(command)
@@ -264,7 +230,7 @@ export class ContainerRunner implements ContainerView {
     return { host: this.#context.podIps[0] ?? '127.0.0.1', container: this.container, exec }
   }
 
-  #fail(name: string, message: string, probe: Probe): void {
+  #fail(name: ProbeName, message: string, probe: Probe): void {
     const what = `Container ${this.container.name} failed ${name.toLowerCase()} probe, will be restarted`
     const graceSeconds = probe.terminationGracePeriodSeconds
     const graceMs = graceSeconds === undefined ? this.#graceMs() : graceSeconds * 1000

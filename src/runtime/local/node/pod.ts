@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { resources } from '../../kube/resources.ts'
+import { KubeError } from '../../kube/types.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { addresses } from '../addresses.ts'
 import { timestamp, unlessGone } from '../cluster.ts'
@@ -8,7 +9,7 @@ import { ContainerRunner } from './container.ts'
 import { ContainerConfigError } from './env-vars.ts'
 import type { NodeParts } from './parts.ts'
 import { PodContext } from './pod-context.ts'
-import { kindOf, phaseOf, podStatus } from './pod-status.ts'
+import { kindOf, podStatus } from './pod-status.ts'
 
 /** A sidecar that has to stop late still gets this much time, as with the kubelet. */
 const leastSidecarGraceMs = 2_000
@@ -247,9 +248,13 @@ export class PodRunner {
     const status = podStatus(view, clock.nowMs())
     const text = JSON.stringify(status)
     if (text === this.#writtenStatus) return
-    const { name, namespace = '' } = this.pod.metadata
+    const { name, namespace = '', uid } = this.pod.metadata
     const options = { namespace, subresource: 'status' }
-    const written = await unlessGone(client.mergePatch<Pod>(resources.pods, name, { status }, options))
+    // A pod of the same name may have taken the place of one that was removed by force.
+    const patch = { metadata: { uid }, status }
+    const written = await unlessGone(client.mergePatch<Pod>(resources.pods, name, patch, options)).catch(
+      (error: unknown) => this.#unlessReplaced(error),
+    )
     this.#writtenStatus = text
     // Transition times of conditions are taken from the pod, so it must know what was written.
     if (written?.metadata.uid === this.pod.metadata.uid && written !== undefined) {
@@ -257,16 +262,12 @@ export class PodRunner {
     }
   }
 
-  /** Whether all containers have ended for good. */
-  get hasEnded(): boolean {
-    const phase = phaseOf({
-      pod: this.pod,
-      containers: this.#containers,
-      nodeIp: '',
-      podIps: [],
-      startedAt: '',
-      failure: this.#failure,
-    })
-    return phase === 'Succeeded' || phase === 'Failed'
+  /** Passes an error on, but for the conflict with another pod of this name. */
+  #unlessReplaced(error: unknown): undefined {
+    const { name, namespace, uid } = this.pod.metadata
+    const isConflict = error instanceof KubeError && error.status === 409
+    const present = this.#parts.cluster.cache.pods.get(name, namespace)
+    if (!isConflict || present?.metadata.uid === uid) throw error
+    return undefined
   }
 }
