@@ -50,7 +50,7 @@ function templateContext(values: Values): object {
     },
     proxies: {
       identity: proxyBeside(values, 'identity', { meshed: [8080], admin: 9990 }),
-      destination: proxyBeside(values, 'destination', { meshed: [8086, 8090], admin: 9996 }),
+      destination: proxyBeside(values, 'destination', { meshed: [8086, 8090, 9443], admin: 9996 }),
       injector: proxyBeside(values, 'proxy-injector', { meshed: [8443], admin: 9995 }),
     },
   }

@@ -16,6 +16,8 @@ import type { FakeKube } from './fake-kube.ts'
 export interface DestinationUnderTest {
   discovery: Client<typeof Destination>
   discoveryUrl: string
+  /** Port of the validating webhook. */
+  validatorPort: number
   inbound: Client<typeof InboundServerPolicies>
   outbound: Client<typeof OutboundPolicies>
   readiness: Readiness
@@ -38,7 +40,7 @@ export async function startDestination(
   const ending = new AbortController()
   const readiness = new Readiness()
   const metrics = new Registry()
-  const anywhere = ['--addr', '127.0.0.1:0', '--policy-addr', '127.0.0.1:0']
+  const anywhere = ['--addr', '127.0.0.1:0', '--policy-addr', '127.0.0.1:0', '--webhook-addr', '127.0.0.1:0']
   const parsed = parseFlags([...anywhere, ...args], 'destination', '', flags)
   const deps: ControllerDeps = {
     kube,
@@ -55,6 +57,7 @@ export async function startDestination(
   const transport = (port: number) => createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` })
   return {
     discoveryUrl: `http://127.0.0.1:${servers.discovery.address.port}`,
+    validatorPort: servers.validator.address.port,
     discovery: createClient(Destination, transport(servers.discovery.address.port)),
     inbound: createClient(InboundServerPolicies, transport(servers.policy.address.port)),
     outbound: createClient(OutboundPolicies, transport(servers.policy.address.port)),
@@ -62,7 +65,12 @@ export async function startDestination(
     metrics,
     close: async () => {
       ending.abort(new Error('the test ended'))
-      await Promise.all([servers.discovery.close(), servers.policy.close(), servers.background])
+      await Promise.all([
+        servers.discovery.close(),
+        servers.policy.close(),
+        servers.validator.close(),
+        servers.background,
+      ])
     },
   }
 }

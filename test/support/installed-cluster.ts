@@ -38,6 +38,7 @@ const clusterWide = new Set([
   'ClusterRoleBinding',
   'CustomResourceDefinition',
   'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
 ])
 
 const byKind = new Map<string, Resource>(

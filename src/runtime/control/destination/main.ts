@@ -15,6 +15,7 @@ import { watchCluster, watchKind } from '../cluster/watch.ts'
 import type { ControllerDeps } from '../deps.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
+import type { ReviewSources } from '../policy/admission/review.ts'
 import { policyModes } from '../policy/authorization.ts'
 import { InboundPolicies } from '../policy/inbound.ts'
 import { OutboundPolicies } from '../policy/outbound.ts'
@@ -23,6 +24,9 @@ import { PolicyState } from '../policy/state.ts'
 import { writeStatuses } from '../policy/status/lead.ts'
 import { watchPolicies } from '../policy/watch.ts'
 import { parseListenAddress } from '../server.ts'
+import { keepCertificate } from '../webhook/certificate.ts'
+import { startWebhookServer } from '../webhook/serve.ts'
+import { admitPolicy, validatorNames } from './admission.ts'
 import { Discovery } from './discovery.ts'
 import { Profiles } from './profile.ts'
 import { destinationService } from './serve.ts'
@@ -40,6 +44,7 @@ const switchFlag = (value: string, description: string): FlagDefinition => ({
 export const flags: Record<string, FlagDefinition> = {
   addr: flag(':8086', 'Where discovery is served'),
   'policy-addr': flag(':8090', 'Where policy is served'),
+  'webhook-addr': flag(':9443', 'Where the validating webhook is served'),
   'default-opaque-ports': flag(
     '25,587,3306,4444,5432,6379,9300,11211',
     'Ports whose protocol is not detected, unless an annotation says otherwise',
@@ -62,16 +67,18 @@ export const flags: Record<string, FlagDefinition> = {
 export interface DestinationServers {
   discovery: RunningServer
   policy: RunningServer
+  validator: RunningServer
   /** Ends, with everything given back, after the signal aborted. */
   background: Promise<void>
 }
 
 /** Serves discovery and policy until the signal aborts. */
 export async function run(deps: ControllerDeps): Promise<void> {
-  const { discovery, policy, background } = await startServers(deps)
-  deps.logger.info({ discovery: discovery.address, policy: policy.address }, 'serving')
+  const { discovery, policy, validator, background } = await startServers(deps)
+  const addresses = { discovery: discovery.address, policy: policy.address, validator: validator.address }
+  deps.logger.info(addresses, 'serving')
   await untilAborted(deps.signal)
-  await Promise.all([discovery.close(), policy.close(), background])
+  await Promise.all([discovery.close(), policy.close(), validator.close(), background])
 }
 
 /**
@@ -104,8 +111,13 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   }
   const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
     startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock, logger })
+  const validating = await startValidator(deps, synced, { cluster, policies, config })
   return {
-    background: synced(signal).then(() => writeStatuses(statuses)),
+    background: Promise.all([
+      synced(signal).then(() => writeStatuses(statuses)),
+      validating.certificate,
+    ]).then(() => {}),
+    validator: validating.server,
     discovery: await serve(options.addr, (router) => router.service(Destination, destination)),
     policy: await serve(options['policy-addr'], (router) =>
       router
@@ -113,6 +125,29 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
         .service(OutboundPoliciesService, outboundService(policy)),
     ),
   }
+}
+
+/** Starts the validating webhook, and looks after its certificate until the signal aborts. */
+async function startValidator(
+  { kube, clock, signal, logger, options }: ControllerDeps,
+  synced: (ended: AbortSignal) => Promise<void>,
+  sources: ReviewSources,
+): Promise<{ server: RunningServer; certificate: Promise<void> }> {
+  const address = parseListenAddress(options['webhook-addr'] ?? '')
+  const server = await startWebhookServer(address, async (request) => {
+    await synced(signal)
+    return admitPolicy(request, sources)
+  })
+  const certificate = keepCertificate({
+    kube,
+    names: validatorNames,
+    namespace: sources.config.controlPlaneNamespace,
+    clock,
+    signal,
+    logger,
+    use: (each) => server.setCertificate(each),
+  })
+  return { server, certificate }
 }
 
 /** Starts the watches, and gives what waits for them, or for the end of a stream. */

@@ -4,12 +4,12 @@ import type { Clock } from '../../shared/clock.ts'
 import { MeshError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { EventRecorder } from '../events.ts'
+import type { AdmissionAnswer, AdmissionRequest } from '../webhook/serve.ts'
 import { type Decision, decideInjection } from './decision.ts'
 import type { InjectionMetrics } from './metrics.ts'
 import { findOwner, type Owner } from './owner.ts'
 import type { Pod, Service } from './pod.ts'
 import { annotateService, type Facts, injectPod, type Outcome, passPod } from './reconcile.ts'
-import type { AdmissionAnswer, AdmissionRequest } from './serve.ts'
 import type { InjectorState } from './state.ts'
 
 export interface AdmissionDeps {

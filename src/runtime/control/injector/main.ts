@@ -1,16 +1,27 @@
 import { renderProxy } from '../../../templates/render-proxy.ts'
+import { resources } from '../../kube/resources.ts'
 import type { ControllerDeps } from '../deps.ts'
 import { EventRecorder } from '../events.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { parseListenAddress } from '../server.ts'
+import { keepCertificate, type WebhookNames } from '../webhook/certificate.ts'
+import { startWebhookServer } from '../webhook/serve.ts'
 import { admit } from './admission.ts'
-import { keepCertificate } from './certificate.ts'
 import { InjectionMetrics } from './metrics.ts'
-import { startWebhookServer } from './serve.ts'
 import { watchInjectorState } from './state.ts'
 
 export const flags: Record<string, FlagDefinition> = {
   'listen-addr': { default: ':8443', description: 'Where the webhook is served' },
+}
+
+const webhookNames: WebhookNames = {
+  service: 'linkerd-proxy-injector',
+  secret: 'linkerd-proxy-injector-k8s-tls',
+  configuration: {
+    resource: resources.mutatingWebhookConfigurations,
+    name: 'linkerd-proxy-injector-webhook-config',
+  },
+  component: 'proxy-injector',
 }
 
 /** The admission webhook that puts proxies into pods. */
@@ -53,6 +64,7 @@ export async function startInjector(deps: ControllerDeps): Promise<RunningInject
   logger.info({ address: server.address }, 'serving the webhook')
   const keeping = keepCertificate({
     kube,
+    names: webhookNames,
     namespace,
     clock,
     signal,

@@ -3,7 +3,6 @@ import { createServer } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import type { RunningServer } from '../admin.ts'
 import { closeServer, type ListenAddress, listen } from '../server.ts'
-import type { PatchOperation } from './patch.ts'
 
 /** `admission.k8s.io` AdmissionRequest, the parts that are read. */
 export interface AdmissionRequest {
@@ -19,7 +18,8 @@ export interface AdmissionRequest {
 /** What the API server is told. */
 export interface AdmissionAnswer {
   allowed: boolean
-  patch?: PatchOperation[]
+  /** JSON patch, RFC 6902. */
+  patch?: readonly { op: string; path: string; value?: unknown }[]
   warnings?: string[]
   /** Why it is refused. */
   message?: string

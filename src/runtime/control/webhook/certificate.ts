@@ -1,6 +1,6 @@
 import { startInformer } from '../../kube/informer.ts'
 import { resources } from '../../kube/resources.ts'
-import { type KubeClient, KubeError, type KubeObject } from '../../kube/types.ts'
+import { type KubeClient, KubeError, type KubeObject, type Resource } from '../../kube/types.ts'
 import { parseCertificates } from '../../pki/certificate.ts'
 import { verifyChain } from '../../pki/chain.ts'
 import { parsePrivateKey } from '../../pki/keys.ts'
@@ -9,11 +9,18 @@ import type { Clock } from '../../shared/clock.ts'
 import { annotations, labels } from '../../shared/labels.ts'
 import type { Logger } from '../../shared/logger.ts'
 
-const serviceName = 'linkerd-proxy-injector'
-const secretName = 'linkerd-proxy-injector-k8s-tls'
-const webhookConfigName = 'linkerd-proxy-injector-webhook-config'
-/** Marks Secrets that the injector made: others it never writes to. */
-const ownMark = 'mesh/proxy-injector'
+/** What a webhook is called on the cluster. */
+export interface WebhookNames {
+  /** The Service that the API server calls; the certificate is for it. */
+  service: string
+  /** Where the certificate is kept. */
+  secret: string
+  /** The configuration that must trust the certificate. */
+  configuration: { resource: Resource; name: string }
+  /** Value of `linkerd.io/control-plane-component`. */
+  component: string
+}
+
 const lifetimeMs = 365 * 86_400_000
 const backdateMs = 3_600_000
 const checkPeriodMs = 3_600_000
@@ -34,6 +41,7 @@ interface WebhookConfiguration extends KubeObject {
 
 export interface CertificateOptions {
   kube: KubeClient
+  names: WebhookNames
   namespace: string
   clock: Clock
   signal: AbortSignal
@@ -48,17 +56,17 @@ export interface CertificateOptions {
  * who comes second takes the first one's.
  */
 export async function keepCertificate(options: CertificateOptions): Promise<void> {
-  const { clock, signal, logger, kube, namespace } = options
+  const { clock, signal, logger, kube, namespace, names } = options
   const onError = (error: unknown) => logger.warn({ err: error }, 'watch')
   const watching = { clock, signal, onError }
   const secrets = startInformer<Secret>(kube, resources.secrets, {
     ...watching,
     namespace,
-    fieldSelector: `metadata.name=${secretName}`,
+    fieldSelector: `metadata.name=${names.secret}`,
   })
-  const configurations = startInformer<WebhookConfiguration>(kube, resources.mutatingWebhookConfigurations, {
+  const configurations = startInformer<WebhookConfiguration>(kube, names.configuration.resource, {
     ...watching,
-    fieldSelector: `metadata.name=${webhookConfigName}`,
+    fieldSelector: `metadata.name=${names.configuration.name}`,
   })
   let wake = () => {}
   secrets.onChange(() => wake())
@@ -70,9 +78,9 @@ export async function keepCertificate(options: CertificateOptions): Promise<void
     wake = () => woken.abort(new Error('changed'))
     let waitMs = checkPeriodMs
     try {
-      const certificate = await ensureCertificate(options, secrets.get(namespace, secretName))
+      const certificate = await ensureCertificate(options, secrets.get(namespace, names.secret))
       // First trust, then serve: otherwise the API server would meet a certificate that it does not know.
-      await ensureTrusted(options, configurations.get(undefined, webhookConfigName), certificate)
+      await ensureTrusted(options, configurations.get(undefined, names.configuration.name), certificate)
       if (certificate.certificatePem !== inUse) {
         options.use(certificate)
         inUse = certificate.certificatePem
@@ -91,19 +99,19 @@ async function ensureCertificate(
   options: CertificateOptions,
   known: Secret | undefined,
 ): Promise<ServingCertificate> {
-  const { kube, namespace, clock, logger } = options
-  const present = known ?? (await kube.read<Secret>(resources.secrets, secretName, namespace))
+  const { kube, namespace, clock, logger, names } = options
+  const present = known ?? (await kube.read<Secret>(resources.secrets, names.secret, namespace))
   const current = servingCertificateOf(present)
-  const isOwn = present?.metadata.annotations?.[annotations.createdBy] === ownMark
+  const isOwn = present?.metadata.annotations?.[annotations.createdBy] === ownMark(names)
   if (current !== undefined && !isRenewalDue(current, clock.nowMs())) return current
   if (current !== undefined && !isOwn) {
     logger.warn(
-      { secret: secretName },
+      { secret: names.secret },
       'the certificate of the webhook nears its end, and was made by someone else',
     )
     return current
   }
-  const made = createServingCertificate(serviceName, namespace, {
+  const made = createServingCertificate(names.service, namespace, {
     notBeforeMs: clock.nowMs() - backdateMs,
     notAfterMs: clock.nowMs() + lifetimeMs,
   })
@@ -112,21 +120,26 @@ async function ensureCertificate(
   return servingCertificateOf(await store(options, present, { ...made, authorityPem: bundle })) ?? made
 }
 
+/** Marks Secrets that the controller made: others it never writes to. */
+function ownMark({ component }: WebhookNames): string {
+  return `mesh/${component}`
+}
+
 async function store(
-  { kube, namespace }: CertificateOptions,
+  { kube, namespace, names }: CertificateOptions,
   present: Secret | undefined,
   certificate: ServingCertificate,
 ): Promise<Secret | undefined> {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   const secret: Secret = {
     metadata: {
-      name: secretName,
+      name: names.secret,
       namespace,
       ...(present?.metadata.resourceVersion === undefined
         ? {}
         : { resourceVersion: present.metadata.resourceVersion }),
-      annotations: { [annotations.createdBy]: ownMark },
-      labels: { [labels.controlPlaneComponent]: 'proxy-injector', [labels.controlPlaneNamespace]: namespace },
+      annotations: { [annotations.createdBy]: ownMark(names) },
+      labels: { [labels.controlPlaneComponent]: names.component, [labels.controlPlaneNamespace]: namespace },
     },
     type: 'kubernetes.io/tls',
     data: {
@@ -141,13 +154,13 @@ async function store(
       : await kube.replace(resources.secrets, secret)
   } catch (error) {
     if (!(error instanceof KubeError) || error.status !== 409) throw error
-    return await kube.read<Secret>(resources.secrets, secretName, namespace)
+    return await kube.read<Secret>(resources.secrets, names.secret, namespace)
   }
 }
 
 /** Makes the configuration trust the certificate, unless it does so already, by whatever bundle. */
 async function ensureTrusted(
-  { kube, logger }: CertificateOptions,
+  { kube, logger, names }: CertificateOptions,
   configuration: WebhookConfiguration | undefined,
   certificate: ServingCertificate,
 ): Promise<void> {
@@ -162,9 +175,9 @@ async function ensureTrusted(
       clientConfig: { ...webhook.clientConfig, caBundle },
     })),
   }
-  await kube.mergePatch(resources.mutatingWebhookConfigurations, webhookConfigName, patch)
+  await kube.mergePatch(names.configuration.resource, names.configuration.name, patch)
   logger.info(
-    { configuration: webhookConfigName },
+    { configuration: names.configuration.name },
     'wrote the bundle that the API server verifies the webhook by',
   )
 }
