@@ -166,6 +166,17 @@ metadata: {name: g}
 spec: {parentRefs: [{group: "", kind: Service, name: api}], rules: [{matches: [{method: {service: a.B}}]}]}`,
 }
 
+test('without its controller the webhook of policies holds them back, when it was asked to', async () => {
+  const text =
+    '{apiVersion: policy.linkerd.io/v1beta3, kind: Server, metadata: {name: x}, spec: {podSelector: {}, port: 1}}'
+  await apply([parse(text) as object]).then(
+    () => assert.unreachable(),
+    (error: { reason?: string }) => assert.match(error.reason ?? '', /linkerd-policy-validator/),
+  )
+  // From here on the schemas are asked, and nobody runs that could answer for the webhook.
+  await client.remove(resources.validatingWebhookConfigurations, 'linkerd-policy-validator-webhook-config')
+})
+
 for (const [what, text] of Object.entries(valid)) {
   test(`accepts ${what}`, async () => {
     assert.match((await apply([parse(text) as object]))[0] ?? '', /created$/)

@@ -15,7 +15,7 @@ import { watchCluster, watchKind } from '../cluster/watch.ts'
 import type { ControllerDeps } from '../deps.ts'
 import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
-import type { ReviewSources } from '../policy/admission/review.ts'
+import { type AdmissionSources, admitPolicy, validatorNames } from '../policy/admission/admit.ts'
 import { policyModes } from '../policy/authorization.ts'
 import { InboundPolicies } from '../policy/inbound.ts'
 import { OutboundPolicies } from '../policy/outbound.ts'
@@ -26,9 +26,9 @@ import { watchPolicies } from '../policy/watch.ts'
 import { parseListenAddress } from '../server.ts'
 import { keepCertificate } from '../webhook/certificate.ts'
 import { startWebhookServer } from '../webhook/serve.ts'
-import { admitPolicy, validatorNames } from './admission.ts'
 import { Discovery } from './discovery.ts'
 import { Profiles } from './profile.ts'
+import { reviewServiceProfile } from './review-profile.ts'
 import { destinationService } from './serve.ts'
 import { readServiceProfile } from './service-profile.ts'
 import { DestinationState } from './state.ts'
@@ -111,7 +111,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
   }
   const serve = (address: string | undefined, routes: (router: ConnectRouter) => void) =>
     startGrpcServer({ address: parseListenAddress(address ?? ''), routes, metrics, clock, logger })
-  const validating = await startValidator(deps, synced, { cluster, policies, config })
+  const validating = await startValidator(deps, synced, { cluster, policies, config, reviewServiceProfile })
   return {
     background: Promise.all([
       synced(signal).then(() => writeStatuses(statuses)),
@@ -131,7 +131,7 @@ export async function startServers(deps: ControllerDeps): Promise<DestinationSer
 async function startValidator(
   { kube, clock, signal, logger, options }: ControllerDeps,
   synced: (ended: AbortSignal) => Promise<void>,
-  sources: ReviewSources,
+  sources: AdmissionSources,
 ): Promise<{ server: RunningServer; certificate: Promise<void> }> {
   const address = parseListenAddress(options['webhook-addr'] ?? '')
   const server = await startWebhookServer(address, async (request) => {
