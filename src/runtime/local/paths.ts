@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -70,12 +70,17 @@ export interface ProgramPaths {
 
 /** Finds the built programs relative to the package, `$MESH_PROXY_BINARY` first. */
 export function programPaths(root: string, env: EnvReader): ProgramPaths {
-  const release = join(root, 'target', 'release', 'linkerd-proxy')
   return {
-    proxy:
-      env('MESH_PROXY_BINARY') ??
-      (existsSync(release) ? release : join(root, 'target', 'ci', 'linkerd-proxy')),
+    proxy: env('MESH_PROXY_BINARY') ?? newestProxy(root),
     controller: join(root, 'dist', 'controller.js'),
     shop: join(root, 'dist', 'shop.js'),
   }
+}
+
+/** The build that was made last: an old release build must not hide what was built for the tests since. */
+function newestProxy(root: string): string {
+  const builtMs = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const release = join(root, 'target', 'release', 'linkerd-proxy')
+  const ci = join(root, 'target', 'ci', 'linkerd-proxy')
+  return builtMs(ci) > builtMs(release) ? ci : release
 }

@@ -129,6 +129,22 @@ test('forgets the oldest empty ReplicaSets beyond the limit', () => {
   )
 })
 
+interface Rollout {
+  old: Size
+  current: Size | undefined
+}
+
+/** Does to the two ReplicaSets what a plan says. */
+function follow(plan: ReturnType<typeof planDeployment>, { old, current }: Rollout): Rollout {
+  const next: Rollout = { old, current }
+  if (plan.createWith !== undefined) next.current = { replicas: plan.createWith, available: 0 }
+  for (const { set, replicas } of plan.scale) {
+    if (set.metadata.name === 'web-old') next.old = { replicas, available: Math.min(old.available, replicas) }
+    else next.current = { replicas, available: next.current?.available ?? 0 }
+  }
+  return next
+}
+
 test('never has too many pods nor too few available ones, and arrives', () => {
   const settings = fc.record({
     replicas: fc.integer({ min: 1, max: 12 }),
@@ -136,29 +152,25 @@ test('never has too many pods nor too few available ones, and arrives', () => {
     maxUnavailable: fc.integer({ min: 0, max: 5 }),
     ready: fc.infiniteStream(fc.boolean()),
   })
+  const arrives = (wanted: ReturnType<typeof deployment>, replicas: number, isReady: () => boolean) => {
+    const limits = rollingLimits(wanted, replicas)
+    let state: Rollout = { old: { replicas, available: replicas }, current: undefined }
+    for (let step = 0; step < 400; step++) {
+      const made = state.current ? [replicaSet('new', state.current, 2)] : []
+      const sets = [replicaSet('old', state.old), ...made]
+      state = follow(planDeployment(wanted, sets, state.old.replicas, nowMs), state)
+      const { old, current = { replicas: 0, available: 0 } } = state
+      if (old.replicas + current.replicas > replicas + limits.maxSurge) return false
+      if (old.available + current.available < replicas - limits.maxUnavailable) return false
+      if (current.available < current.replicas && isReady()) current.available += 1
+      if (old.replicas === 0 && current.available === replicas) return true
+    }
+    return false
+  }
   fc.assert(
     fc.property(settings, ({ replicas, maxSurge, maxUnavailable, ready }) => {
       const wanted = deployment({ replicas, strategy: { rollingUpdate: { maxSurge, maxUnavailable } } })
-      const limits = rollingLimits(wanted, replicas)
-      const isReady = () => ready.next().value === true
-      let old: Size = { replicas, available: replicas }
-      let current: Size | undefined
-      for (let step = 0; step < 400; step++) {
-        const sets = [replicaSet('old', old), ...(current ? [replicaSet('new', current, 2)] : [])]
-        const plan = planDeployment(wanted, sets, old.replicas, nowMs)
-        if (plan.createWith !== undefined) current = { replicas: plan.createWith, available: 0 }
-        for (const { set, replicas: size } of plan.scale) {
-          if (set.metadata.name === 'web-old')
-            old = { replicas: size, available: Math.min(old.available, size) }
-          else current = { replicas: size, available: current?.available ?? 0 }
-        }
-        const total = old.replicas + (current?.replicas ?? 0)
-        const available = old.available + (current?.available ?? 0)
-        if (total > replicas + limits.maxSurge || available < replicas - limits.maxUnavailable) return false
-        if (current !== undefined && current.available < current.replicas && isReady()) current.available += 1
-        if (old.replicas === 0 && current?.available === replicas) return true
-      }
-      return false
+      return arrives(wanted, replicas, () => ready.next().value === true)
     }),
   )
 })
