@@ -1,6 +1,6 @@
 import { type ListWatch, startInformer } from '../../kube/informer.ts'
 import { resources } from '../../kube/resources.ts'
-import type { KubeClient, KubeObject, Resource } from '../../kube/types.ts'
+import { type KubeClient, KubeError, type KubeObject, type Resource } from '../../kube/types.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -66,8 +66,13 @@ export function watchKind<O extends KubeObject, T>(
     clock,
     signal,
     transform: (object) => hold(object, readGuarded),
-    onError: (error) =>
-      logger.warn({ resource: resource.plural, reason: messageOf(error) }, 'a watch failed; it goes on'),
+    onError: (error) => {
+      const about = { resource: resource.plural, group: resource.group, reason: messageOf(error) }
+      // Kinds of others, such as the Gateway API's, need not be there.
+      const isMissingKind = error instanceof KubeError && error.status === 404
+      if (isMissingKind) logger.debug(about, 'the cluster does not have this kind; it is asked for again')
+      else logger.warn(about, 'a watch failed; it goes on')
+    },
   })
   informer.onChange((change) => {
     const { namespace, name } = change.object.metadata

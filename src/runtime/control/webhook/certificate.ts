@@ -25,6 +25,7 @@ const lifetimeMs = 365 * 86_400_000
 const backdateMs = 3_600_000
 const checkPeriodMs = 3_600_000
 const retryPeriodMs = 5_000
+const raceRetryMs = 200
 
 interface Secret extends KubeObject {
   type?: string
@@ -87,8 +88,10 @@ export async function keepCertificate(options: CertificateOptions): Promise<void
         logger.info('serving with a new certificate')
       }
     } catch (error) {
-      logger.warn({ err: error }, 'the certificate of the webhook could not be looked after')
-      waitMs = retryPeriodMs
+      // Somebody else changed the object at the same time; what came of it is read again.
+      const isRace = error instanceof KubeError && error.status === 409
+      if (!isRace) logger.warn({ err: error }, 'the certificate of the webhook could not be looked after')
+      waitMs = isRace ? raceRetryMs : retryPeriodMs
     }
     await clock.sleep(waitMs, AbortSignal.any([signal, woken.signal])).catch(() => {})
   }
