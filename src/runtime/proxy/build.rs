@@ -6,14 +6,18 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let protos = PathBuf::from("../proto");
-    let folder = protos.join("io/linkerd/proxy");
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
+    let mut files = Vec::new();
+    // The published API, and additions of ours.
+    for folder in ["io/linkerd/proxy", "mesh/identity/v1"] {
+        let folder = protos.join(folder);
+        println!("cargo:rerun-if-changed={}", folder.display());
+        for entry in fs::read_dir(&folder)? {
+            files.push(entry?.path());
+        }
+    }
     files.retain(|path| path.extension().is_some_and(|ext| ext == "proto"));
     files.sort();
 
-    println!("cargo:rerun-if-changed={}", folder.display());
     for file in &files {
         println!("cargo:rerun-if-changed={}", file.display());
     }

@@ -18,7 +18,7 @@ use crate::{
     admin::Admin,
     config::{Config, ConfigError, ProcessEnv, load},
     connect::Connector,
-    control::{self, Discovery},
+    control::{self, Discovery, trust},
     drain,
     identity::Renewer,
     inbound::{self, Inbound},
@@ -83,6 +83,7 @@ pub fn run() -> ExitCode {
             }]);
         }
     };
+    trust::restore(&config.identity, &tls);
     match start(config, tls, log_level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -185,6 +186,12 @@ fn cold_tasks(
     let channel = |service| control::channel(service, &shared.tls, &connect);
 
     let identity = channel(&config.identity.service);
+    tokio::spawn(trust::follow(
+        config.identity.clone(),
+        identity.clone(),
+        shared.tls.clone(),
+        connect.backoff,
+    ));
     let (tls, metrics) = (shared.tls.clone(), shared.metrics.clone());
     tokio::spawn(Renewer::new(config.identity.clone(), identity, tls, metrics)?.run());
     tokio::spawn(warn_until_ready(shared.tls.clone()));

@@ -150,6 +150,8 @@ pub struct IdentityConfig {
     /// PEM, one or more certificates.
     pub trust_anchors_pem: String,
     pub token_file: PathBuf,
+    /// A folder of this pod alone that outlives the container.
+    pub dir: Option<PathBuf>,
     pub min_refresh: Duration,
     pub max_refresh: Duration,
     pub service: ServiceConfig,

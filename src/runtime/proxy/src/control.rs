@@ -6,6 +6,7 @@ mod connect;
 pub mod destination;
 pub mod profile;
 pub mod stream;
+pub mod trust;
 
 use std::sync::Arc;
 

@@ -178,7 +178,7 @@ impl Renewer {
             .map(Into::into);
         let chain = std::iter::once(leaf).chain(intermediates).collect();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
-        self.store.set_certificate(&OwnCertificate { chain, key })?;
+        self.store.set_certificate(OwnCertificate { chain, key })?;
         self.report(valid_until, now);
         tracing::info!(
             identity = self.config.local_name,

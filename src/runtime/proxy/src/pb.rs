@@ -17,3 +17,4 @@ pub use io::linkerd::proxy::{
     destination, grpc_route, http_route, http_types, identity, inbound, meta, net, opaque_route,
     outbound, tap, tls_route, transport,
 };
+pub use mesh::identity::v1 as trust;

@@ -5,7 +5,7 @@
 pub mod client;
 pub mod server;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -82,6 +82,8 @@ pub(crate) struct ServerConfigs {
 #[derive(Debug)]
 pub struct TlsStore {
     state: ArcSwap<TlsState>,
+    /// Taken by writers: the certificate of which the next state is made.
+    own: Mutex<Option<OwnCertificate>>,
     ready: watch::Sender<bool>,
 }
 
@@ -112,7 +114,7 @@ pub enum TlsError {
 impl TlsStore {
     /// Trusts the anchors; clients can be verified but nothing can be served yet.
     pub fn new(trust_anchors_pem: &str) -> Result<Self, TlsError> {
-        let roots = Arc::new(roots(trust_anchors_pem)?);
+        let roots = Arc::new(roots(anchors(trust_anchors_pem)?)?);
         let client = client::configs(&roots, None)?;
         let state = TlsState {
             generation: 0,
@@ -122,22 +124,39 @@ impl TlsStore {
         };
         Ok(Self {
             state: ArcSwap::from_pointee(state),
+            own: Mutex::new(None),
             ready: watch::Sender::new(false),
         })
     }
 
     /// Uses this certificate for every handshake from now on.
-    pub fn set_certificate(&self, own: &OwnCertificate) -> Result<(), TlsError> {
-        let old = self.state.load_full();
-        let client = client::configs(&old.roots, Some(own))?;
-        let server = server::configs(&old.roots, own)?;
-        self.state.store(Arc::new(TlsState {
-            generation: old.generation + 1,
-            roots: old.roots.clone(),
-            client,
-            server: Some(server),
-        }));
+    pub fn set_certificate(&self, own: OwnCertificate) -> Result<(), TlsError> {
+        let mut held = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(self.load().roots.clone(), Some(&own))?;
+        *held = Some(own);
         self.ready.send_replace(true);
+        Ok(())
+    }
+
+    /// Trusts these anchors, and no others, in every handshake from now on. Connections that are open stay.
+    pub fn set_anchors(&self, anchors: Vec<CertificateDer<'static>>) -> Result<(), TlsError> {
+        let held = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(Arc::new(roots(anchors)?), held.as_ref())
+    }
+
+    fn replace(
+        &self,
+        roots: Arc<RootCertStore>,
+        own: Option<&OwnCertificate>,
+    ) -> Result<(), TlsError> {
+        let client = client::configs(&roots, own)?;
+        let server = own.map(|own| server::configs(&roots, own)).transpose()?;
+        self.state.store(Arc::new(TlsState {
+            generation: self.load().generation + 1,
+            roots,
+            client,
+            server,
+        }));
         Ok(())
     }
 
@@ -227,12 +246,18 @@ pub(crate) fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
         .collect()
 }
 
-fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
+/// The certificates of a PEM text.
+pub(crate) fn anchors(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|e| TlsError::Anchors(e.to_string()))
+}
+
+fn roots(anchors: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for cert in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let cert = cert.map_err(|e| TlsError::Anchors(e.to_string()))?;
+    for anchor in anchors {
         store
-            .add(cert)
+            .add(anchor)
             .map_err(|e| TlsError::Anchors(e.to_string()))?;
     }
     if store.is_empty() {
@@ -241,4 +266,47 @@ fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
         ));
     }
     Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn self_signed(name: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    }
+
+    #[test]
+    fn anchors_are_replaced_whole_and_the_certificate_stays() {
+        let (first, key) = self_signed("first");
+        let (second, _) = self_signed("second");
+        let store = TlsStore::new(&first.pem()).unwrap();
+        store
+            .set_certificate(OwnCertificate {
+                chain: vec![first.der().clone()],
+                key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            })
+            .unwrap();
+        let both = vec![first.der().clone(), second.der().clone()];
+        store.set_anchors(both).unwrap();
+        assert_eq!(store.load().roots.len(), 2);
+        store.set_anchors(vec![second.der().clone()]).unwrap();
+        let state = store.load();
+        assert_eq!((state.roots.len(), state.generation), (1, 3));
+        assert!(state.server.is_some(), "still served");
+    }
+
+    #[test]
+    fn anchors_that_cannot_be_used_change_nothing() {
+        let (first, _) = self_signed("first");
+        let store = TlsStore::new(&first.pem()).unwrap();
+        let good = first.der().clone();
+        store.set_anchors(Vec::new()).unwrap_err();
+        store
+            .set_anchors(vec![good, CertificateDer::from(vec![1, 2, 3])])
+            .unwrap_err();
+        assert_eq!((store.load().roots.len(), store.load().generation), (1, 0));
+    }
 }

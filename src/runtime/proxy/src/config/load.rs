@@ -233,6 +233,7 @@ fn identity(r: &mut Reader<'_>) -> Option<IdentityConfig> {
         }
     });
     let token_file = r.required("IDENTITY_TOKEN_FILE", |text| Ok(text.into()));
+    let dir = r.opt("IDENTITY_DIR", |text| Ok(text.into()));
     let service = service(r, "IDENTITY_SVC");
     let server_name = r.opt("IDENTITY_SERVER_NAME", parse::dns_name);
     let min_refresh = r.or(
@@ -257,6 +258,7 @@ fn identity(r: &mut Reader<'_>) -> Option<IdentityConfig> {
         local_name,
         trust_anchors_pem: anchors?,
         token_file: token_file?,
+        dir,
         min_refresh,
         max_refresh,
         service: service?,
