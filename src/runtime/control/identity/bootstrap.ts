@@ -32,7 +32,7 @@ export interface BootstrapOptions {
 
 const dayMs = 86_400_000
 /** Long enough to outlive a cluster: replacing it means to reach every proxy. */
-const anchorLifetimeMs = 3650 * dayMs
+export const anchorLifetimeMs = 3650 * dayMs
 /** Renewed after two thirds, without anyone noticing. */
 export const issuerLifetimeMs = 365 * dayMs
 /** Authorities are valid from a while ago, for nodes whose clocks are behind. */

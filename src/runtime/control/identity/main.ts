@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Code } from '@connectrpc/connect'
 import { Counter } from 'prom-client'
 import { resources } from '../../kube/resources.ts'
@@ -9,9 +10,13 @@ import type { FlagDefinition } from '../flags.ts'
 import { startGrpcServer } from '../grpc.ts'
 import { parseListenAddress } from '../server.ts'
 import { IssuerHolder } from './issuer-holder.ts'
+import { leadRotation, reportAcknowledgements } from './lead.ts'
 import { renewIssuer } from './renewal.ts'
+import type { RotationOptions } from './rotate.ts'
 import { identityRoutes } from './serve.ts'
+import { trustRoutes } from './serve-trust.ts'
 import { type IdentityState, watchIdentityState } from './state.ts'
+import { TrustHub } from './trust-hub.ts'
 
 const durationProblem = (value: string) =>
   durationMsOf(value) === undefined ? 'it is no duration such as 24h' : undefined
@@ -26,6 +31,11 @@ export const flags: Record<string, FlagDefinition> = {
   'identity-clock-skew-allowance': {
     default: '20s',
     description: 'By how much the clocks of nodes may differ',
+    problem: durationProblem,
+  },
+  'identity-rotation-grace': {
+    default: '720h',
+    description: 'How long a proxy that does not acknowledge a new trust anchor holds up its rotation',
     problem: durationProblem,
   },
 }
@@ -49,20 +59,30 @@ export interface RunningIdentity {
 /** Starts to watch and to serve; until an issuer is there, callers are told to come again. */
 export async function startIdentity(deps: ControllerDeps): Promise<RunningIdentity> {
   const holder = new IssuerHolder(deps)
-  const state = watchIssuer(deps, holder)
+  const hub = new TrustHub()
+  const state = watchIssuer(deps, holder, hub)
   const server = await startGrpcServer({
     address: parseListenAddress(deps.options['listen-addr'] ?? ':8080'),
     metrics: deps.metrics,
     clock: deps.clock,
-    routes: certifyRoutes(deps, holder),
+    routes: (router) => {
+      certifyRoutes(deps, holder)(router)
+      trustRoutes(deps.kube, hub)(router)
+    },
   })
   deps.logger.info({ address: server.address }, 'serving gRPC')
-  const work = Promise.all([markReviewsAllowed(deps), keepRenewed(deps, holder, state)])
+  const rotation = rotationOptions(deps)
+  const work = Promise.all([
+    markReviewsAllowed(deps),
+    keepRenewed(deps, holder, state),
+    leadRotation(deps, state, rotation),
+    reportAcknowledgements(deps, { state, holder, hub, replica: rotation.replica }),
+  ])
   return { address: server.address, stopped: work.then(() => server.close()) }
 }
 
 /** Keeps the holder at the issuer that stands in the cluster. */
-function watchIssuer(deps: ControllerDeps, holder: IssuerHolder): IdentityState {
+function watchIssuer(deps: ControllerDeps, holder: IssuerHolder, hub: TrustHub): IdentityState {
   const guard = deps.ready('issuer')
   const state = watchIdentityState(
     deps.kube,
@@ -73,12 +93,43 @@ function watchIssuer(deps: ControllerDeps, holder: IssuerHolder): IdentityState 
   )
   const reload = () => {
     holder.reload(state)
+    reloadBundle(deps, state, hub)
     if (holder.current === undefined) guard.notReady(holder.problem)
     else guard.ready()
   }
   state.onChange(reload)
   void state.synced.then(reload, () => {})
   return state
+}
+
+/** A bundle that cannot be read is not handed out: the last one stays. */
+function reloadBundle(deps: ControllerDeps, state: IdentityState, hub: TrustHub): void {
+  const pem = state.rootsPem()
+  if (pem === undefined || pem.trim() === '') return
+  try {
+    hub.setBundle(pem)
+  } catch (error) {
+    deps.logger.error({ err: error }, 'the bundle of trust anchors cannot be read')
+  }
+}
+
+function rotationOptions(deps: ControllerDeps): RotationOptions {
+  const { kube, clock, options } = deps
+  const lifetimeMs = parseDurationMs(options['identity-issuance-lifetime'] ?? '24h')
+  const clockSkewMs = parseDurationMs(options['identity-clock-skew-allowance'] ?? '20s')
+  return {
+    kube,
+    clock,
+    namespace: deps.flags.controllerNamespace,
+    trustDomain: deps.flags.identityTrustDomain,
+    replica: deps.env('POD_NAME') ?? randomUUID(),
+    settings: {
+      graceMs: parseDurationMs(options['identity-rotation-grace'] ?? '720h'),
+      // A pod is admitted and known, and every watch has told of the bundle, well within it.
+      settleMs: clockSkewMs,
+      leafMs: lifetimeMs + clockSkewMs,
+    },
+  }
 }
 
 function certifyRoutes(deps: ControllerDeps, holder: IssuerHolder): ReturnType<typeof identityRoutes> {

@@ -3,6 +3,10 @@ import { labels } from '../../shared/labels.ts'
 
 /** The anchor's certificate and key. Absent when someone else keeps the anchor. */
 export const anchorSecretName = 'linkerd-identity-trust-anchor'
+/** The anchor that follows it, while a rotation is under way. */
+export const nextAnchorSecretName = 'linkerd-identity-trust-anchor-next'
+/** Which proxies use the bundle, as each replica of identity sees it, while a rotation is under way. */
+export const acknowledgementsName = 'linkerd-identity-acknowledgements'
 /** The issuer's certificate and key. */
 export const issuerSecretName = 'linkerd-identity-issuer'
 /** The bundle of trust anchors that proxies are given. */

@@ -27,7 +27,7 @@ export interface TokenReviewStatus {
   authenticated?: boolean
   error?: string
   audiences?: string[]
-  user?: { username?: string }
+  user?: { username?: string; extra?: Record<string, string[]> }
 }
 
 export interface ServiceAccountName {
@@ -129,6 +129,11 @@ export function subjectOfToken(status: TokenReviewStatus): ServiceAccountName | 
     }
   }
   return { namespace, name }
+}
+
+/** The pod that a token is bound to; tokens that were not made for a pod have none. */
+export function podUidOfToken(status: TokenReviewStatus): string | undefined {
+  return status.user?.extra?.['authentication.kubernetes.io/pod-uid']?.[0]
 }
 
 /** A leaf lasts its lifetime and a bit more on both sides for clocks that differ, but never longer than its chain. */

@@ -1,8 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
-import { resources } from '../../kube/resources.ts'
-import { type KubeClient, KubeError, type KubeObject } from '../../kube/types.ts'
+import { type KubeClient, KubeError } from '../../kube/types.ts'
 import { issueLeaf, subjectOf } from '../../pki/authority.ts'
 import { parseCsr } from '../../pki/csr.ts'
 import {
@@ -13,17 +12,14 @@ import {
 } from '../../proto/gen/io/linkerd/proxy/identity_pb.js'
 import type { Clock } from '../../shared/clock.ts'
 import { MeshError } from '../../shared/errors.ts'
-import { identityTokenAudience } from '../../shared/labels.ts'
 import {
   type Issuer,
   identityOf,
   leafValidity,
-  type Refusal,
   refusalOfRequest,
   type ServiceAccountName,
-  subjectOfToken,
-  type TokenReviewStatus,
 } from './reconcile.ts'
+import { maxTokenBytes, refuseIf, reviewToken } from './token-review.ts'
 
 export interface CertifyDeps {
   kube: KubeClient
@@ -38,13 +34,6 @@ export interface CertifyDeps {
   /** Told of each refusal and failure, with its gRPC code. */
   onRefused: (identity: string, code: Code, reason: string) => void
 }
-
-interface TokenReview extends KubeObject {
-  spec: { token: string; audiences: string[] }
-  status?: TokenReviewStatus
-}
-
-const maxTokenBytes = 64 * 1024
 
 /** `io.linkerd.proxy.identity.Identity`. */
 export function identityRoutes(deps: CertifyDeps): (router: ConnectRouter) => void {
@@ -69,7 +58,7 @@ async function certify(deps: CertifyDeps, request: CertifyRequest): Promise<Cert
   requireFields(request)
   const csr = parseCsr(request.certificateSigningRequest)
   refuseIf(refusalOfRequest(request.identity, csr))
-  const account = await reviewToken(deps.kube, request.token)
+  const { account } = await reviewToken(deps.kube, request.token)
   const proven = identityOf(account, deps.controlPlaneNamespace, deps.trustDomain)
   if (proven !== request.identity) {
     refuseIf({
@@ -103,24 +92,8 @@ function requireFields(request: CertifyRequest): void {
     refuseIf({ kind: 'invalid-argument', reason: 'the token is too long' })
 }
 
-async function reviewToken(kube: KubeClient, token: Uint8Array): Promise<ServiceAccountName> {
-  const review = await kube.create<TokenReview>(resources.tokenReviews, {
-    metadata: {} as TokenReview['metadata'],
-    spec: { token: Buffer.from(token).toString('utf8'), audiences: [identityTokenAudience] },
-  })
-  const subject = subjectOfToken(review.status ?? {})
-  if ('kind' in subject) refuseIf(subject)
-  return subject as ServiceAccountName
-}
-
-function refuseIf(refusal: Refusal | undefined): void {
-  if (refusal === undefined) return
-  const code = refusal.kind === 'invalid-argument' ? Code.InvalidArgument : Code.FailedPrecondition
-  throw new ConnectError(refusal.reason, code)
-}
-
 /** The one place where failures become gRPC codes. What the caller cannot mend is not told in detail. */
-function asConnectError(thrown: unknown): ConnectError {
+export function asConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown
   if (thrown instanceof KubeError) {
     return new ConnectError(`the token cannot be reviewed: ${thrown.message}`, Code.Unavailable)
