@@ -18,7 +18,7 @@ use crate::{
     admin::Admin,
     config::{Config, ConfigError, ProcessEnv, load},
     connect::Connector,
-    control::{self, Discovery, trust},
+    control::{self, Channels, Discovery, trust},
     drain,
     identity::Renewer,
     inbound::{self, Inbound},
@@ -196,10 +196,15 @@ fn cold_tasks(
     tokio::spawn(Renewer::new(config.identity.clone(), identity, tls, metrics)?.run());
     tokio::spawn(warn_until_ready(shared.tls.clone()));
 
-    let discovery = channel(&config.control.destination);
+    let policy_channel = channel(&config.control.policy);
+    let channels = Channels {
+        destination: channel(&config.control.destination),
+        policy: policy_channel.clone(),
+    };
     let discovery = Discovery::new(
-        discovery,
+        channels,
         Arc::new(config.control.clone()),
+        config.policy.workload.clone(),
         Handle::current(),
     );
     let policies = PolicyStore::start(
@@ -207,7 +212,7 @@ fn cold_tasks(
         config.inbound.common.detect_timeout,
         config.inbound.common.discovery_idle,
         Source {
-            channel: channel(&config.control.policy),
+            channel: policy_channel,
             backoff: connect.backoff,
             limits: config.control.stream,
             runtime: Handle::current(),

@@ -1,5 +1,6 @@
 //! Which endpoint takes the next request: the less loaded of two chosen at random.
 
+pub mod breaker;
 pub mod ewma;
 
 use crate::rng::Rng;

@@ -4,11 +4,12 @@
 
 mod connect;
 pub mod destination;
+mod outbound;
 pub mod profile;
 pub mod stream;
 pub mod trust;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{runtime::Handle, sync::watch};
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -20,7 +21,11 @@ pub use self::{
 };
 use crate::{
     config::{ConnectConfig, ControlConfig, ServiceConfig},
-    pb::destination::destination_client::DestinationClient,
+    outbound::policy::OutboundPolicy,
+    pb::{
+        destination::destination_client::DestinationClient,
+        outbound::outbound_policies_client::OutboundPoliciesClient,
+    },
     tls::TlsStore,
 };
 
@@ -41,8 +46,18 @@ pub enum Known<T> {
 #[derive(Clone, Debug)]
 pub struct Discovery {
     client: DestinationClient<Channel>,
+    policies: OutboundPoliciesClient<Channel>,
     config: Arc<ControlConfig>,
+    /// How policies name this workload.
+    workload: String,
     runtime: Handle,
+}
+
+/// Channels to the services that know of destinations.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    pub destination: Channel,
+    pub policy: Channel,
 }
 
 /// Opens connections to a service when first used, and again after each loss.
@@ -67,19 +82,40 @@ pub fn channel(service: &ServiceConfig, tls: &Arc<TlsStore>, config: &ConnectCon
 // === impl Discovery ===
 
 impl Discovery {
-    /// Looks things up through this channel, in tasks on `runtime`.
-    pub fn new(channel: Channel, config: Arc<ControlConfig>, runtime: Handle) -> Self {
+    /// Looks things up through these channels, in tasks on `runtime`.
+    pub fn new(
+        channels: Channels,
+        config: Arc<ControlConfig>,
+        workload: String,
+        runtime: Handle,
+    ) -> Self {
         // A profile or address set can exceed tonic's limit of 4 MiB at 10,000 endpoints.
-        let client = DestinationClient::new(channel).max_decoding_message_size(64 << 20);
+        let client =
+            DestinationClient::new(channels.destination).max_decoding_message_size(64 << 20);
+        let policies =
+            OutboundPoliciesClient::new(channels.policy).max_decoding_message_size(16 << 20);
         Self {
             client,
+            policies,
             config,
+            workload,
             runtime,
         }
     }
 
+    /// Follows the outbound policy of `addr` until the receiver is dropped.
+    pub fn policy(&self, addr: SocketAddr) -> watch::Receiver<Known<OutboundPolicy>> {
+        let sender = watch::Sender::new(Known::Pending);
+        let receiver = sender.subscribe();
+        let limits = (self.config.connect.backoff, self.config.stream);
+        let (client, workload) = (self.policies.clone(), self.workload.clone());
+        self.runtime
+            .spawn(outbound::follow(client, workload, addr, limits, sender));
+        receiver
+    }
+
     /// Follows the profile of `addr` until the receiver is dropped.
-    pub fn profile(&self, addr: std::net::SocketAddr) -> watch::Receiver<Known<Profile>> {
+    pub fn profile(&self, addr: SocketAddr) -> watch::Receiver<Known<Profile>> {
         let sender = watch::Sender::new(Known::Pending);
         let receiver = sender.subscribe();
         let (client, config) = (self.client.clone(), self.config.clone());

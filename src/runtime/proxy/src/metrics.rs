@@ -22,6 +22,11 @@ pub const LATENCY_BOUNDS_MS: &[f64] = &[
     1_000.0, 2_000.0, 3_000.0, 4_000.0, 5_000.0, 10_000.0, 20_000.0, 30_000.0, 40_000.0, 50_000.0,
 ];
 
+/// Upper bounds of `*_route_request_duration_seconds`.
+const ROUTE_BOUNDS_S: &[f64] = &[0.05, 0.5, 1.0, 10.0];
+/// Upper bounds of `*_route_backend_response_duration_seconds`.
+const BACKEND_BOUNDS_S: &[f64] = &[0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0];
+
 /// Declares the families and, from the same list, the order in which they are written.
 macro_rules! families {
     ($($field:ident: $kind:ident = $make:expr, $name:literal, $help:literal;)*) => {
@@ -91,6 +96,50 @@ families! {
         "Outbound connections that the proxy failed.";
     outbound_http_balancer_endpoints: Gauge = Gauge::default, "outbound_http_balancer_endpoints",
         "Endpoints of HTTP balancers.";
+    outbound_http_route_request_duration_seconds: Histogram = || Histogram::new(ROUTE_BOUNDS_S),
+        "outbound_http_route_request_duration_seconds",
+        "Seconds from a request to the end of its response, by route.";
+    outbound_http_route_request_statuses_total: Counter = Counter::default,
+        "outbound_http_route_request_statuses_total", "Responses by route and status.";
+    outbound_http_route_retry_requests_total: Counter = Counter::default,
+        "outbound_http_route_retry_requests_total", "Tries after the first.";
+    outbound_http_route_retry_successes_total: Counter = Counter::default,
+        "outbound_http_route_retry_successes_total", "Requests that another try made succeed.";
+    outbound_http_route_retry_limit_exceeded_total: Counter = Counter::default,
+        "outbound_http_route_retry_limit_exceeded_total", "Requests that failed at every try.";
+    outbound_http_route_retry_overflow_total: Counter = Counter::default,
+        "outbound_http_route_retry_overflow_total",
+        "Requests that could not be tried again: too long, or over budget.";
+    outbound_http_route_backend_requests_total: Counter = Counter::default,
+        "outbound_http_route_backend_requests_total", "Tries by backend.";
+    outbound_http_route_backend_response_duration_seconds: Histogram =
+        || Histogram::new(BACKEND_BOUNDS_S),
+        "outbound_http_route_backend_response_duration_seconds",
+        "Seconds from a try to the end of its response.";
+    outbound_http_route_backend_response_statuses_total: Counter = Counter::default,
+        "outbound_http_route_backend_response_statuses_total", "Responses by backend and status.";
+    outbound_grpc_route_request_duration_seconds: Histogram = || Histogram::new(ROUTE_BOUNDS_S),
+        "outbound_grpc_route_request_duration_seconds",
+        "Seconds from a request to the end of its response, by route.";
+    outbound_grpc_route_request_statuses_total: Counter = Counter::default,
+        "outbound_grpc_route_request_statuses_total", "Responses by route and status.";
+    outbound_grpc_route_retry_requests_total: Counter = Counter::default,
+        "outbound_grpc_route_retry_requests_total", "Tries after the first.";
+    outbound_grpc_route_retry_successes_total: Counter = Counter::default,
+        "outbound_grpc_route_retry_successes_total", "Requests that another try made succeed.";
+    outbound_grpc_route_retry_limit_exceeded_total: Counter = Counter::default,
+        "outbound_grpc_route_retry_limit_exceeded_total", "Requests that failed at every try.";
+    outbound_grpc_route_retry_overflow_total: Counter = Counter::default,
+        "outbound_grpc_route_retry_overflow_total",
+        "Requests that could not be tried again: too long, or over budget.";
+    outbound_grpc_route_backend_requests_total: Counter = Counter::default,
+        "outbound_grpc_route_backend_requests_total", "Tries by backend.";
+    outbound_grpc_route_backend_response_duration_seconds: Histogram =
+        || Histogram::new(BACKEND_BOUNDS_S),
+        "outbound_grpc_route_backend_response_duration_seconds",
+        "Seconds from a try to the end of its response.";
+    outbound_grpc_route_backend_response_statuses_total: Counter = Counter::default,
+        "outbound_grpc_route_backend_response_statuses_total", "Responses by backend and status.";
     control_request_total: Counter = Counter::default, "control_request_total",
         "Requests to the control plane.";
     control_response_total: Counter = Counter::default, "control_response_total",

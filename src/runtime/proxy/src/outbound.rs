@@ -3,6 +3,9 @@
 mod balancer;
 mod endpoint;
 mod http;
+mod metrics;
+mod plan;
+pub mod policy;
 mod target;
 mod tcp;
 
@@ -17,7 +20,13 @@ use std::{
 
 use tokio::{net::TcpListener, time::Instant};
 
-use self::{balancer::Balancer, http::HttpService, target::Target};
+use self::{
+    balancer::Balancer,
+    endpoint::Judgement,
+    http::HttpService,
+    plan::{Detection, OpaquePlan, Plan},
+    target::Target,
+};
 use crate::{
     accept::{self, Accepted},
     config::{H2Windows, OutboundConfig},
@@ -34,6 +43,7 @@ use crate::{
     metrics::{Labels, Metrics},
     race::{self, First},
     rng::Rng,
+    route,
 };
 
 /// Everything that outbound connections of one worker share.
@@ -45,7 +55,7 @@ pub struct Outbound {
     rng: Rng,
     windows: H2Windows,
     targets: RefCell<HashMap<SocketAddr, Rc<Target>>>,
-    balancers: RefCell<HashMap<Arc<str>, Rc<Balancer>>>,
+    balancers: RefCell<HashMap<Arc<str>, Vec<Rc<Balancer>>>>,
     in_flight: Cell<usize>,
 }
 
@@ -103,20 +113,74 @@ impl Outbound {
             return;
         }
         let target = self.target(original_dst).await;
-        let mut io = Io::plain(tcp, bytes::Bytes::new()).metered(target.accepted.open());
-        if target.is_opaque() {
-            return self.forward(io, None, &target).await;
+        let Some(plan) = target.plan() else { return };
+        let io = Io::plain(tcp, bytes::Bytes::new()).metered(target.accepted.open());
+        let result = match &plan.detection {
+            Detection::Http { timeout } => {
+                self.clone()
+                    .serve_detected(io, *timeout, &target, &plan, drain)
+                    .await
+            }
+            Detection::Http1 => {
+                return self.serve_http(io, HttpVersion::Http1, target, drain).await;
+            }
+            Detection::Http2 => return self.serve_http(io, HttpVersion::H2, target, drain).await,
+            Detection::Opaque => {
+                return self.forward(io, None, &target, plan.opaque.clone()).await;
+            }
+            Detection::Tls => self.serve_tls(io, &target, &plan).await,
+            Detection::Refuse(why) => {
+                let fault = Fault::InvalidRoute(original_dst.to_string(), (*why).to_owned());
+                return self.refuse(&io, original_dst, &fault);
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%client, %error, "a client's connection broke");
         }
-        let connect = || tcp::connect(self.clone(), target.clone());
+    }
+
+    async fn serve_detected(
+        self: Rc<Self>,
+        mut io: Io,
+        timeout: Duration,
+        target: &Rc<Target>,
+        plan: &Plan,
+        drain: drain::Watch,
+    ) -> std::io::Result<()> {
+        let opaque = plan.opaque.clone();
+        let connect = opaque
+            .clone()
+            .map(|opaque| || tcp::connect(self.clone(), opaque));
+        match race::first_bytes(&mut io, detect::http, timeout, connect).await? {
+            First::Is(version) => self.serve_http(io, version, target.clone(), drain).await,
+            First::No(server) => self.forward(io, server, target, opaque).await,
+            First::Server(server) => self.forward(io, Some(server), target, opaque).await,
+            First::Closed => {}
+            First::Unreachable(error) => self.refuse(&io, target.original_dst, &error),
+        }
+        Ok(())
+    }
+
+    /// TLS is not looked into, but its server name decides where it goes.
+    async fn serve_tls(
+        self: &Rc<Self>,
+        mut io: Io,
+        target: &Rc<Target>,
+        plan: &Plan,
+    ) -> std::io::Result<()> {
         let timeout = self.config.common.detect_timeout;
-        match race::first_bytes(&mut io, detect::http, timeout, Some(connect)).await {
-            Ok(First::Is(version)) => self.serve_http(io, version, target, drain).await,
-            Ok(First::No(server)) => self.forward(io, server, &target).await,
-            Ok(First::Server(server)) => self.forward(io, Some(server), &target).await,
-            Ok(First::Closed) => {}
-            Ok(First::Unreachable(error)) => self.refuse(&io, original_dst, &error),
-            Err(error) => tracing::debug!(%client, %error, "a client's connection broke"),
+        match race::first_bytes(&mut io, detect::client_hello, timeout, race::NEVER).await? {
+            First::Is(hello) => {
+                let route = route::find_host(plan.tls.iter(), hello.sni.as_deref());
+                self.forward(io, None, target, route.cloned()).await;
+            }
+            First::Closed => {}
+            First::No(_) | First::Server(_) | First::Unreachable(_) => {
+                let fault = Fault::InvalidRoute(target.original_dst.to_string(), "not TLS".into());
+                self.refuse(&io, target.original_dst, &fault);
+            }
         }
+        Ok(())
     }
 
     async fn serve_http(
@@ -144,13 +208,21 @@ impl Outbound {
         }
     }
 
-    async fn forward(self: &Rc<Self>, mut io: Io, server: Option<Io>, target: &Rc<Target>) {
-        let mut server = match server {
-            Some(server) => server,
-            None => match tcp::connect(self.clone(), target.clone()).await {
-                Ok(server) => server,
-                Err(fault) => return self.refuse(&io, target.original_dst, &fault),
-            },
+    async fn forward(
+        self: &Rc<Self>,
+        mut io: Io,
+        server: Option<Io>,
+        target: &Rc<Target>,
+        plan: Option<Rc<OpaquePlan>>,
+    ) {
+        let connected = match (server, plan) {
+            (Some(server), _) => Ok(server),
+            (None, Some(plan)) => tcp::connect(self.clone(), plan).await,
+            (None, None) => Err(Fault::NoRoute(target.original_dst.to_string())),
+        };
+        let mut server = match connected {
+            Ok(server) => server,
+            Err(fault) => return self.refuse(&io, target.original_dst, &fault),
         };
         if let Err(error) = crate::tcp::copy(&mut io, &mut server).await {
             tracing::debug!(dst = %target.original_dst, %error, "a connection broke");
@@ -180,15 +252,19 @@ impl Outbound {
         target
     }
 
-    /// The balancer of a service, shared by all targets that lead to it.
-    fn balancer(self: &Rc<Self>, path: &Arc<str>) -> Rc<Balancer> {
-        if let Some(balancer) = self.balancers.borrow().get(path) {
-            return balancer.clone();
+    /// The balancer of a service, shared by all targets that lead to it and judge alike.
+    fn balancer(self: &Rc<Self>, path: &Arc<str>, judgement: Judgement) -> Rc<Balancer> {
+        let known =
+            |all: &Vec<Rc<Balancer>>| all.iter().find(|b| b.judgement == judgement).cloned();
+        if let Some(balancer) = self.balancers.borrow().get(path).and_then(known) {
+            return balancer;
         }
-        let balancer = Balancer::new(self, path.clone());
-        self.balancers
-            .borrow_mut()
-            .insert(path.clone(), balancer.clone());
+        let balancer = Balancer::new(self, path.clone(), judgement);
+        let mut balancers = self.balancers.borrow_mut();
+        balancers
+            .entry(path.clone())
+            .or_default()
+            .push(balancer.clone());
         balancer
     }
 
@@ -207,9 +283,12 @@ impl Outbound {
             target.sweep();
             Rc::strong_count(target) > 1 || now - target.used_at() < idle
         });
-        self.balancers.borrow_mut().retain(|_, balancer| {
-            balancer.sweep();
-            Rc::strong_count(balancer) > 1
+        self.balancers.borrow_mut().retain(|_, balancers| {
+            balancers.retain(|balancer| {
+                balancer.sweep();
+                Rc::strong_count(balancer) > 1
+            });
+            !balancers.is_empty()
         });
     }
 }

@@ -155,6 +155,22 @@ pub fn find<R: RouteView>(routes: &[R], head: Head<'_>) -> Option<Found> {
     best.map(|(_, found)| found)
 }
 
+/// What belongs to the hosts that match `host` most specifically. Of equals the first wins.
+pub fn find_host<'a, T: 'a>(
+    routes: impl Iterator<Item = &'a (Vec<Host>, T)>,
+    host: Option<&str>,
+) -> Option<&'a T> {
+    let mut best: Option<(HostRank, &T)> = None;
+    for (hosts, item) in routes {
+        if let Some(rank) = rank_hosts(hosts, host)
+            && best.as_ref().is_none_or(|(known, _)| rank > *known)
+        {
+            best = Some((rank, item));
+        }
+    }
+    best.map(|(_, item)| item)
+}
+
 /// The best of a rule's alternatives that match.
 fn rank_rule<M: Match>(matches: &[M], head: Head<'_>) -> Option<(Rank, Option<usize>)> {
     if matches.is_empty() {

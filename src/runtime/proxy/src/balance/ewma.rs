@@ -11,6 +11,8 @@ pub struct PeakEwma {
     rtt_ns: Cell<f64>,
     updated_at: Cell<Instant>,
     pending: Cell<u32>,
+    /// A latency that stands for failures, since when it counts, and how fast it fades.
+    penalty: Cell<Option<(f64, Instant, Duration)>>,
 }
 
 // === impl PeakEwma ===
@@ -23,7 +25,14 @@ impl PeakEwma {
             rtt_ns: Cell::new(default_rtt.as_secs_f64() * 1e9),
             updated_at: Cell::new(Instant::now()),
             pending: Cell::new(0),
+            penalty: Cell::new(None),
         }
+    }
+
+    /// Counts a failure as if it had been this slow, for as long as `decay` leaves of it.
+    pub fn penalize(&self, penalty: Duration, decay: Duration) {
+        self.penalty
+            .set(Some((penalty.as_secs_f64() * 1e9, Instant::now(), decay)));
     }
 
     /// A request is on its way.
@@ -44,7 +53,10 @@ impl PeakEwma {
     pub fn load(&self) -> f64 {
         let elapsed = self.updated_at.get().elapsed();
         let keep = (-elapsed.as_secs_f64() / self.decay.as_secs_f64()).exp();
-        self.rtt_ns.get() * keep * f64::from(self.pending.get() + 1)
+        let penalty = self.penalty.get().map_or(0.0, |(penalty, since, decay)| {
+            penalty * (-since.elapsed().as_secs_f64() / decay.as_secs_f64()).exp()
+        });
+        (self.rtt_ns.get() * keep).max(penalty) * f64::from(self.pending.get() + 1)
     }
 
     /// Requests that wait for a response.
@@ -86,6 +98,15 @@ mod tests {
         ewma.complete(Some(10 * MS));
         let expected = 500e6 / std::f64::consts::E + 10e6 * (1.0 - 1.0 / std::f64::consts::E);
         assert!((ewma.load() - expected).abs() < 1e4, "{}", ewma.load());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_weighs_as_its_penalty_and_fades() {
+        let ewma = PeakEwma::new(30 * MS, Duration::from_secs(10));
+        ewma.penalize(Duration::from_secs(5), Duration::from_secs(10));
+        assert!((ewma.load() - 5e9).abs() < 1.0);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(ewma.load() < 1e6);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{EndpointMeta, Known, stream};
+use super::{EndpointMeta, Hint, Known, stream};
 use crate::{
     config::ControlConfig,
     pb::destination::{DestinationProfile, GetDestination, destination_client::DestinationClient},
@@ -86,6 +86,15 @@ impl stream::Subscriber for Subscriber {
 // === impl Profile ===
 
 impl Profile {
+    /// Whether connections are not to be looked into.
+    pub fn is_opaque(&self) -> bool {
+        self.opaque
+            || self
+                .endpoint
+                .as_ref()
+                .is_some_and(|e| e.hint == Hint::Opaque)
+    }
+
     fn from_wire(wire: &DestinationProfile) -> Self {
         let name = wire.fully_qualified_name.trim_end_matches('.');
         Self {

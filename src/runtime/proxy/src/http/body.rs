@@ -3,21 +3,39 @@
 use std::{
     error::Error,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
-use super::observe::Observer;
+use super::{
+    observe::{EndSink, Ending, Observer},
+    replay::{Attempt, Replay},
+    timer::{Expired, Progress, Timer},
+};
 
 /// A body that flows through the proxy.
 #[derive(Debug, Default)]
 pub struct Body {
     kind: Kind,
-    observer: Option<Box<Observer>>,
+    watch: Option<Box<Watch>>,
+}
+
+/// What most bodies do without, or have one of.
+#[derive(Debug, Default)]
+struct Watch {
+    observer: Option<Observer>,
+    timer: Option<Timer>,
+    progress: Option<Rc<Progress>>,
+    /// A frame that was looked at and put back.
+    ahead: Option<Frame<Bytes>>,
+    /// Time-outs are told in trailers.
+    is_grpc: bool,
 }
 
 /// Why a body ended early.
@@ -29,6 +47,8 @@ pub enum BodyError {
     H2(#[from] h2::Error),
     #[error("{0}")]
     Proxy(&'static str),
+    #[error("{0}")]
+    Timeout(Expired),
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +60,7 @@ enum Kind {
     H2(h2::RecvStream),
     /// No data, only trailers.
     Trailers(Box<HeaderMap>),
+    Replay(Attempt),
 }
 
 // === impl Body ===
@@ -52,87 +73,142 @@ impl Body {
 
     /// These bytes.
     pub fn full(bytes: Bytes) -> Self {
-        let kind = if bytes.is_empty() {
-            Kind::Empty
+        if bytes.is_empty() {
+            Self::empty()
         } else {
-            Kind::Full(bytes)
-        };
-        Self {
-            kind,
-            observer: None,
+            Self::of(Kind::Full(bytes))
         }
     }
 
     /// No data, then these trailers.
     pub fn trailers(trailers: HeaderMap) -> Self {
-        Self {
-            kind: Kind::Trailers(Box::new(trailers)),
-            observer: None,
-        }
+        Self::of(Kind::Trailers(Box::new(trailers)))
     }
 
     /// What hyper reads from an HTTP/1 connection.
     pub fn h1(incoming: Incoming) -> Self {
-        let kind = if incoming.is_end_stream() {
-            Kind::Empty
+        if incoming.is_end_stream() {
+            Self::empty()
         } else {
-            Kind::H1(incoming)
-        };
-        Self {
-            kind,
-            observer: None,
+            Self::of(Kind::H1(incoming))
         }
     }
 
     /// What h2 reads from a stream.
     pub fn h2(stream: h2::RecvStream) -> Self {
-        let kind = if stream.is_end_stream() {
-            Kind::Empty
+        if stream.is_end_stream() {
+            Self::empty()
         } else {
-            Kind::H2(stream)
-        };
-        Self {
-            kind,
-            observer: None,
+            Self::of(Kind::H2(stream))
         }
+    }
+
+    /// A body that can be sent again.
+    pub fn replay(attempt: Attempt) -> Self {
+        Self::of(Kind::Replay(attempt))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, watch: None }
+    }
+
+    fn watch(&mut self) -> &mut Watch {
+        self.watch.get_or_insert_default()
     }
 
     /// Whether there is nothing to read, now or later.
     pub fn is_empty(&self) -> bool {
-        matches!(self.kind, Kind::Empty)
+        matches!(self.kind, Kind::Empty) && self.watch.as_ref().is_none_or(|w| w.ahead.is_none())
     }
 
     /// Tells the observer of frames and of the end; at once, if there is nothing to come.
     #[must_use]
-    pub fn observed(mut self, mut observer: Box<Observer>) -> Self {
-        debug_assert!(self.observer.is_none(), "a body has one observer");
+    pub fn observed(mut self, mut observer: Observer) -> Self {
         if self.is_empty() {
             observer.end(None);
         } else {
-            self.observer = Some(observer);
+            self.watch().observer = Some(observer);
         }
         self
     }
 
-    /// Resets the HTTP/2 stream that the bytes come from, if that is where they come from.
-    fn poll_kind(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.kind {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.kind = Kind::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Kind::H1(incoming) => Pin::new(incoming)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|f| f.map_err(Into::into))),
-            Kind::H2(stream) => poll_h2(stream, cx),
-            Kind::Trailers(trailers) => {
-                let trailers = std::mem::take(&mut **trailers);
-                self.kind = Kind::Empty;
-                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-            }
+    /// Tells the route how the exchange ends; at once, as `ending`, if it has ended.
+    #[must_use]
+    pub fn told_to(mut self, route: Rc<dyn EndSink>, started: Instant, ending: Ending) -> Self {
+        match self
+            .watch
+            .as_mut()
+            .and_then(|watch| watch.observer.as_mut())
+        {
+            Some(observer) => observer.tell_route(route, started),
+            None => route.ended(ending, started.elapsed()),
         }
+        self
+    }
+
+    /// Whether it can be sent again already.
+    pub fn is_replay(&self) -> bool {
+        matches!(self.kind, Kind::Replay(_))
+    }
+
+    /// What it can be sent again from, if it is of that kind.
+    pub fn replayable(&self) -> Option<Replay> {
+        match &self.kind {
+            Kind::Replay(attempt) => Some(attempt.replay()),
+            _ => None,
+        }
+    }
+
+    /// Breaks off when the timer expires; of gRPC in its own words.
+    #[must_use]
+    pub fn timed(mut self, timer: Timer, is_grpc: bool) -> Self {
+        if !self.is_empty() {
+            let watch = self.watch();
+            watch.progress = Some(timer.progress().clone());
+            watch.timer = Some(timer);
+            watch.is_grpc = is_grpc;
+        }
+        self
+    }
+
+    /// Tells how far a request has come.
+    #[must_use]
+    pub fn tracked(mut self, progress: Rc<Progress>) -> Self {
+        if self.is_empty() {
+            progress.sent();
+        } else {
+            self.watch().progress = Some(progress);
+        }
+        self
+    }
+
+    /// Puts back a frame that was looked at.
+    pub fn unread(&mut self, frame: Frame<Bytes>) {
+        self.watch().ahead = Some(frame);
+    }
+}
+
+fn poll_kind(
+    kind: &mut Kind,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    match kind {
+        Kind::Empty => Poll::Ready(None),
+        Kind::Full(bytes) => {
+            let bytes = std::mem::take(bytes);
+            *kind = Kind::Empty;
+            Poll::Ready(Some(Ok(Frame::data(bytes))))
+        }
+        Kind::H1(incoming) => Pin::new(incoming)
+            .poll_frame(cx)
+            .map(|frame| frame.map(|f| f.map_err(Into::into))),
+        Kind::H2(stream) => poll_h2(stream, cx),
+        Kind::Trailers(trailers) => {
+            let trailers = std::mem::take(&mut **trailers);
+            *kind = Kind::Empty;
+            Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        }
+        Kind::Replay(attempt) => attempt.poll_frame(cx),
     }
 }
 
@@ -164,29 +240,31 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.poll_kind(cx));
-        if let Some(observer) = &mut self.observer {
-            match &frame {
-                Some(Ok(frame)) => match frame.trailers_ref() {
-                    Some(trailers) => observer.end(Some(trailers)),
-                    None => observer.data(frame.data_ref().map_or(0, Bytes::len)),
-                },
-                Some(Err(error)) => observer.failed(error),
-                None => observer.end(None),
-            }
+        let Self { kind, watch } = &mut *self;
+        let Some(watch) = watch else {
+            return poll_kind(kind, cx);
+        };
+        if let Some(frame) = watch.ahead.take() {
+            return Poll::Ready(Some(Ok(frame)));
         }
+        let expired = watch.timer.as_mut().map(|timer| timer.poll_expired(cx));
+        let frame = if let Some(Poll::Ready(expired)) = expired {
+            // What breaks off is dropped, and with it the stream that it came from.
+            *kind = Kind::Empty;
+            watch.timer = None;
+            Some(timed_out(expired, watch.is_grpc))
+        } else {
+            ready!(poll_kind(kind, cx))
+        };
+        watch.note(&frame, kind_ended(kind));
         if frame.is_none() {
             *self = Self::empty();
-        } else if self.kind_ended()
-            && let Some(mut observer) = self.observer.take()
-        {
-            observer.end(None);
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.kind_ended()
+        kind_ended(&self.kind) && self.watch.as_ref().is_none_or(|w| w.ahead.is_none())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -195,17 +273,68 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::H1(incoming) => incoming.size_hint(),
             Kind::H2(_) | Kind::Trailers(_) => SizeHint::default(),
+            Kind::Replay(attempt) => attempt.size_hint(),
         }
     }
 }
 
-impl Body {
-    fn kind_ended(&self) -> bool {
-        match &self.kind {
-            Kind::Empty => true,
-            Kind::Full(_) | Kind::Trailers(_) => false,
-            Kind::H1(incoming) => incoming.is_end_stream(),
-            Kind::H2(stream) => stream.is_end_stream(),
+fn kind_ended(kind: &Kind) -> bool {
+    match kind {
+        Kind::Empty => true,
+        Kind::Full(_) | Kind::Trailers(_) => false,
+        Kind::H1(incoming) => incoming.is_end_stream(),
+        Kind::H2(stream) => stream.is_end_stream(),
+        Kind::Replay(attempt) => attempt.is_end(),
+    }
+}
+
+/// gRPC is told in trailers, HTTP by breaking off.
+fn timed_out(expired: Expired, is_grpc: bool) -> Result<Frame<Bytes>, BodyError> {
+    if !is_grpc {
+        return Err(BodyError::Timeout(expired));
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("4"));
+    let message = format!("{}: {expired}", expired.code());
+    trailers.insert(
+        "grpc-message",
+        HeaderValue::from_str(&message).unwrap_or(EMPTY),
+    );
+    Ok(Frame::trailers(trailers))
+}
+
+const EMPTY: HeaderValue = HeaderValue::from_static("");
+
+// === impl Watch ===
+
+impl Watch {
+    /// Tells everyone who wants to know of a frame. `ended` is whether none follows.
+    fn note(&mut self, frame: &Option<Result<Frame<Bytes>, BodyError>>, ended: bool) {
+        let trailers = match frame {
+            Some(Ok(frame)) => frame.trailers_ref(),
+            Some(Err(_)) | None => None,
+        };
+        let is_last = ended || trailers.is_some() || frame.is_none();
+        if let Some(progress) = &self.progress {
+            progress.moved();
+            if is_last {
+                progress.sent();
+            }
+        }
+        let Some(observer) = &mut self.observer else {
+            return;
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    observer.data(data.len());
+                }
+                if is_last {
+                    observer.end(trailers);
+                }
+            }
+            Some(Err(error)) => observer.failed(error),
+            None => observer.end(None),
         }
     }
 }
@@ -216,6 +345,7 @@ impl BodyError {
         match self {
             Self::H2(error) => error.reason(),
             Self::H1(error) => error.source()?.downcast_ref::<h2::Error>()?.reason(),
+            Self::Timeout(_) => Some(h2::Reason::CANCEL),
             Self::Proxy(_) => None,
         }
     }

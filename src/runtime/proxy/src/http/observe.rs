@@ -2,7 +2,7 @@
 
 use std::{fmt, rc::Rc, time::Duration};
 
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, Response, StatusCode, response};
 use tokio::time::Instant;
 
 use super::{body::BodyError, multiplex::StreamGuard, pool::Lease};
@@ -17,7 +17,24 @@ pub struct Observer {
     has_data: bool,
     ended: bool,
     load: Option<Load>,
+    retry_after: Option<Duration>,
     connection: Held,
+    backend: Option<Rc<dyn EndSink>>,
+    route: Option<(Rc<dyn EndSink>, Instant)>,
+}
+
+/// How an exchange ended: an HTTP or gRPC status, or the error that stands in for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Http(u16),
+    Grpc(u8),
+    Error(&'static str),
+}
+
+/// Who else wants to know how an exchange ended: routes and backends.
+pub trait EndSink {
+    /// It ended after `duration`.
+    fn ended(&self, ending: Ending, duration: Duration);
 }
 
 /// What the response holds of the connection that it comes from, until its end.
@@ -30,20 +47,32 @@ pub enum Held {
     Stream(StreamGuard),
 }
 
-/// Who wants to know how long requests take.
+/// Who wants to know how requests fare.
 pub trait LoadSink {
     /// A request is on its way.
     fn begin(&self);
-    /// Its response has begun after `rtt`, or it never will.
-    fn complete(&self, rtt: Duration, status: Option<StatusCode>);
+    /// Its response has begun after `rtt`; without one it is given up.
+    fn first(&self, rtt: Option<Duration>);
+    /// Its response has ended, or it failed.
+    fn end(&self, verdict: Verdict);
 }
 
-/// One request's weight on its endpoint, from the choice of the endpoint to the first byte of the
+/// What an answer tells about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub success: bool,
+    /// It asked for less: 429, or RESOURCE_EXHAUSTED.
+    pub throttled: bool,
+    /// How long it asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// One request's weight on its endpoint, from the choice of the endpoint to the end of the
 /// response.
 pub struct Load {
     sink: Rc<dyn LoadSink>,
     started: Instant,
-    done: bool,
+    has_begun: bool,
 }
 
 // === impl Load ===
@@ -55,25 +84,47 @@ impl Load {
         Self {
             sink,
             started: Instant::now(),
-            done: false,
+            has_begun: false,
         }
     }
 
-    /// When it began.
-    pub fn started(&self) -> Instant {
-        self.started
+    /// The request is sent only now: connecting does not count as latency.
+    pub fn sent(&mut self) {
+        self.started = Instant::now();
     }
 
-    fn complete(mut self, status: StatusCode) {
-        self.done = true;
-        self.sink.complete(self.started.elapsed(), Some(status));
+    fn first(&mut self) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.sink.first(Some(self.started.elapsed()));
+        }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        if !self.done {
-            self.sink.complete(self.started.elapsed(), None);
+        if !self.has_begun {
+            self.sink.first(None);
+        }
+    }
+}
+
+/// How long a server asks to be left alone: `retry-after` in seconds, or gRPC's pushback in
+/// milliseconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("grpc-retry-pushback-ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs))
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// Of a response that has no body.
+    pub fn of_head<B>(response: &Response<B>) -> Self {
+        match grpc_status(response.headers()) {
+            Some(code) => Self::Grpc(code),
+            None => Self::Http(response.status().as_u16()),
         }
     }
 }
@@ -91,14 +142,32 @@ impl Observer {
             has_data: false,
             ended: false,
             load: None,
+            retry_after: None,
             connection: Held::Nothing,
+            backend: None,
+            route: None,
         }
     }
 
-    /// Ends the request's load with the first frame.
+    /// Tells the backend, too.
     #[must_use]
-    pub fn with_load(mut self, load: Option<Load>) -> Self {
+    pub fn with_backend(mut self, backend: Option<Rc<dyn EndSink>>) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// Tells the route, too, which began at `started`.
+    pub fn tell_route(&mut self, route: Rc<dyn EndSink>, started: Instant) {
+        self.route = Some((route, started));
+    }
+
+    /// Tells how the request fares.
+    #[must_use]
+    pub fn with_load(mut self, load: Option<Load>, head: &response::Parts) -> Self {
         self.load = load;
+        if self.load.is_some() && !(head.status.is_success() && self.grpc.is_none()) {
+            self.retry_after = retry_after(&head.headers);
+        }
         self
     }
 
@@ -132,8 +201,8 @@ impl Observer {
     fn first(&mut self) {
         self.has_data = true;
         self.series.latency(self.status, self.started.elapsed());
-        if let Some(load) = self.load.take() {
-            load.complete(self.status);
+        if let Some(load) = &mut self.load {
+            load.first();
         }
     }
 
@@ -144,8 +213,26 @@ impl Observer {
         if !self.has_data {
             self.first();
         }
-        self.series
-            .response(Outcome::classify(self.status, self.grpc, failed));
+        let outcome = Outcome::classify(self.status, self.grpc, failed);
+        self.series.response(outcome);
+        let ending = match (failed, self.grpc) {
+            (true, _) => Ending::Error("RESET"),
+            (false, Some(code)) => Ending::Grpc(code),
+            (false, None) => Ending::Http(self.status.as_u16()),
+        };
+        if let Some(backend) = self.backend.take() {
+            backend.ended(ending, self.started.elapsed());
+        }
+        if let Some((route, started)) = self.route.take() {
+            route.ended(ending, started.elapsed());
+        }
+        if let Some(load) = self.load.take() {
+            load.sink.end(Verdict {
+                success: outcome.success,
+                throttled: self.status == StatusCode::TOO_MANY_REQUESTS || self.grpc == Some(8),
+                retry_after: self.retry_after,
+            });
+        }
         if let Held::Lease(lease) = std::mem::replace(&mut self.connection, Held::Nothing)
             && reusable
         {

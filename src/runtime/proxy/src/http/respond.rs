@@ -8,7 +8,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 
-use super::{body::Body, headers::BadRequest, headers::PROXY_ERROR};
+use super::{body::Body, headers::BadRequest, headers::PROXY_ERROR, timer::Expired};
 use crate::{connect::ConnectError, policy::Denied, tls::TlsError};
 
 /// Why the proxy answers a request itself.
@@ -36,6 +36,14 @@ pub enum Fault {
     RequiredId { required: String, found: String },
     #[error("too many requests are in flight")]
     Overloaded,
+    #[error("{0}")]
+    Timeout(Expired),
+    #[error("policy forbids connections to {0}")]
+    Forbidden(String),
+    #[error("the route to {0} is invalid: {1}")]
+    InvalidRoute(String, String),
+    #[error("the client's rate is over the limit of {0}")]
+    RateLimited(String),
     #[error("{0} has HTTP policy and the connection is not HTTP")]
     NotHttp(String),
     #[error("a connection to the proxy's own port: {0}")]
@@ -68,6 +76,13 @@ impl Form {
     }
 }
 
+impl Form {
+    /// Whether the client speaks gRPC.
+    pub fn is_grpc(self) -> bool {
+        self.grpc
+    }
+}
+
 // === impl Fault ===
 
 impl Fault {
@@ -85,6 +100,10 @@ impl Fault {
             Self::InvalidPolicy => "MESH_PROXY_INVALID_POLICY",
             Self::RequiredId { .. } => "MESH_PROXY_REQUIRED_ID",
             Self::Overloaded => "MESH_PROXY_OVERLOADED",
+            Self::Timeout(expired) => expired.code(),
+            Self::Forbidden(_) => "MESH_PROXY_FORBIDDEN",
+            Self::InvalidRoute(..) => "MESH_PROXY_INVALID_ROUTE",
+            Self::RateLimited(_) => "MESH_PROXY_RATE_LIMITED",
             Self::NotHttp(_) => "MESH_PROXY_NOT_HTTP",
             Self::NotDirect(_) => "MESH_PROXY_NOT_DIRECT",
         }
@@ -97,19 +116,51 @@ impl Fault {
             Self::Overloaded => "loadshed",
             Self::Connect(_) | Self::Upstream(_) | Self::Reset(_) | Self::NotTaken(_) => "i/o",
             Self::RequiredId { .. } => "identity required",
+            Self::Timeout(_) => "response timeout",
             Self::Denied(_)
             | Self::NoRoute(_)
             | Self::BadRequest(_)
             | Self::InvalidPolicy
             | Self::NotHttp(_)
-            | Self::NotDirect(_) => "unexpected",
+            | Self::NotDirect(_)
+            | Self::Forbidden(_)
+            | Self::InvalidRoute(..)
+            | Self::RateLimited(_) => "unexpected",
         }
+    }
+
+    /// The label of route metrics.
+    pub fn route_label(&self) -> &'static str {
+        match self {
+            Self::NoEndpoints(_) => "FAIL_FAST",
+            Self::Overloaded => "LOAD_SHED",
+            Self::Timeout(Expired::Request) => "REQUEST_TIMEOUT",
+            Self::Timeout(Expired::Try) => "RESPONSE_HEADERS_TIMEOUT",
+            Self::Timeout(Expired::Response) => "RESPONSE_STREAM_TIMEOUT",
+            Self::Timeout(Expired::Idle) => "IDLE_TIMEOUT",
+            Self::Reset(h2::Reason::CANCEL) => "CANCEL",
+            Self::Reset(h2::Reason::ENHANCE_YOUR_CALM) => "ENHANCE_YOUR_CALM",
+            Self::Reset(_) => "RESET",
+            Self::NotTaken(_) => "REFUSED",
+            Self::Connect(_) | Self::Upstream(_) => "IO",
+            _ => "UNKNOWN",
+        }
+    }
+
+    /// Whether another try might do better.
+    pub fn is_of_the_try(&self) -> bool {
+        self.is_of_the_server()
+            || matches!(self, Self::NoEndpoints(_) | Self::Timeout(Expired::Try))
     }
 
     /// The HTTP status and the gRPC status.
     pub fn status(&self) -> (StatusCode, u8) {
         match self {
-            Self::Denied(_) | Self::NotHttp(_) | Self::NotDirect(_) => (StatusCode::FORBIDDEN, 7),
+            Self::Denied(_) | Self::NotHttp(_) | Self::NotDirect(_) | Self::Forbidden(_) => {
+                (StatusCode::FORBIDDEN, 7)
+            }
+            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, 4),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, 8),
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, 5),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, 13),
             Self::Connect(error) => match &**error {
@@ -121,7 +172,7 @@ impl Fault {
             Self::Upstream(_) | Self::Reset(_) | Self::NotTaken(_) | Self::RequiredId { .. } => {
                 (StatusCode::BAD_GATEWAY, 14)
             }
-            Self::InvalidPolicy => (StatusCode::INTERNAL_SERVER_ERROR, 13),
+            Self::InvalidPolicy | Self::InvalidRoute(..) => (StatusCode::INTERNAL_SERVER_ERROR, 13),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, 14),
         }
     }
@@ -141,7 +192,10 @@ impl Fault {
 
     /// Whether an HTTP/1 connection is to be closed after the response.
     fn closes(&self) -> bool {
-        !matches!(self, Self::Denied(_) | Self::NoRoute(_))
+        !matches!(
+            self,
+            Self::Denied(_) | Self::NoRoute(_) | Self::Timeout(_) | Self::RateLimited(_)
+        )
     }
 
     /// The response. `explain` is whether it may say why.

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     body::Body,
-    headers::strip_hop_by_hop,
+    headers::{canonicalize, strip_hop_by_hop},
     multiplex::MAX_HEADER_LIST,
     respond::{Fault, Form},
     transfer,
@@ -63,10 +63,14 @@ pub async fn serve_h1<S: Service>(
 
 async fn answer<S: Service>(
     service: &S,
-    request: Request<hyper::body::Incoming>,
+    mut request: Request<hyper::body::Incoming>,
 ) -> Response<Body> {
     let form = Form::of(&request);
-    match service.call(request.map(Body::h1)).await {
+    let answer = match canonicalize(&mut request) {
+        Ok(()) => service.call(request.map(Body::h1)).await,
+        Err(error) => Err(error.into()),
+    };
+    match answer {
         Ok(response) => response,
         Err(fault) => {
             service.failed(&fault);
@@ -141,12 +145,16 @@ fn builder(H2Server { config, windows }: H2Server) -> h2::server::Builder {
 /// One request. A client that resets its stream ends the work on it.
 async fn serve_stream<S: Service>(
     service: Rc<S>,
-    request: Request<h2::RecvStream>,
+    mut request: Request<h2::RecvStream>,
     mut respond: h2::server::SendResponse<Bytes>,
 ) {
     let form = Form::of(&request);
+    let canonical = canonicalize(&mut request);
     let answer = tokio::select! {
-        answer = service.call(request.map(Body::h2)) => answer,
+        answer = async {
+            canonical?;
+            service.call(request.map(Body::h2)).await
+        } => answer,
         _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
     };
     let response = match answer {

@@ -11,7 +11,7 @@ use super::{
     Body, Fault,
     headers::{self, PROXY_CONNECTION},
     multiplex::{Connection, H2ClientConfig, Multiplex},
-    observe::{Held, Load, Observer},
+    observe::{EndSink, Held, Load, Observer},
     pool::{Lease, Pool, Unsent},
     transfer,
 };
@@ -70,6 +70,7 @@ pub struct Record {
     pub series: Rc<HttpSeries>,
     pub started: Instant,
     pub load: Option<Load>,
+    pub sink: Option<Rc<dyn EndSink>>,
 }
 
 // === impl Upstream ===
@@ -112,7 +113,15 @@ impl Upstream {
                 request: None,
             });
         }
-        let mut response = self.send_h2(request, record).await?;
+        let mut response = self.send_h2(request, record).await.map_err(|mut failed| {
+            // Another server may not take it in this form.
+            failed.request = failed.request.and_then(|mut request| {
+                headers::from_orig_proto(&mut request)
+                    .is_ok()
+                    .then_some(request)
+            });
+            failed
+        })?;
         headers::response_from_orig_proto(&mut response);
         Ok(response)
     }
@@ -139,7 +148,7 @@ impl Upstream {
     async fn send_h2(
         self: &Rc<Self>,
         request: Request<Body>,
-        record: Record,
+        mut record: Record,
     ) -> Result<Response<Body>, Failed> {
         let (head, mut body) = request.into_parts();
         let mut request = Request::from_parts(head, ());
@@ -156,7 +165,9 @@ impl Upstream {
                 }
             };
             let spare = request.clone();
+            record.sent();
             let ended = body.is_empty();
+            let replay = body.replayable();
             match connection.sender.clone().send_request(request, ended) {
                 Ok((response, stream)) => {
                     let guard = connection.open_stream();
@@ -168,7 +179,13 @@ impl Upstream {
                         Ok(response) => {
                             Ok(record.observe(response.map(Body::h2), Held::Stream(guard)))
                         }
-                        Err(error) => Err(self.h2_failed(&connection, &error, spare, ended)),
+                        Err(error) => Err(self.h2_failed(&connection, &error, || {
+                            let body = match replay {
+                                Some(replay) => replay.attempt(),
+                                None => ended.then(Body::empty),
+                            };
+                            body.map(|body| spare.map(|()| body))
+                        })),
                     };
                 }
                 Err(error) => {
@@ -185,14 +202,13 @@ impl Upstream {
         })
     }
 
-    /// What became of a stream, and whether the request may be repeated: a refused stream and one
+    /// What became of a stream, and the request, if it may be repeated: a refused stream and one
     /// beyond a GOAWAY were not processed (RFC 9113 sections 6.8 and 8.7).
     fn h2_failed(
         &self,
         connection: &Connection,
         error: &h2::Error,
-        request: Request<()>,
-        replayable: bool,
+        again: impl FnOnce() -> Option<Request<Body>>,
     ) -> Failed {
         let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
         if error.is_go_away() || error.is_io() {
@@ -204,14 +220,14 @@ impl Upstream {
             Some(reason) if error.is_reset() => Fault::Reset(reason),
             _ => Fault::Upstream(error.to_string()),
         };
-        let request = (unprocessed && replayable).then(|| request.map(|()| Body::empty()));
+        let request = if unprocessed { again() } else { None };
         Failed { fault, request }
     }
 
     async fn send_h1(
         self: &Rc<Self>,
         mut request: Request<Body>,
-        record: Record,
+        mut record: Record,
     ) -> Result<Response<Body>, Failed> {
         headers::strip_hop_by_hop(request.headers_mut());
         let mut counted = false;
@@ -228,6 +244,7 @@ impl Upstream {
                     }
                 },
             };
+            record.sent();
             if !std::mem::replace(&mut counted, true) {
                 record.series.request();
             }
@@ -326,12 +343,20 @@ fn spawn_transfer(body: Body, mut stream: h2::SendStream<Bytes>) {
 // === impl Record ===
 
 impl Record {
+    /// There is a connection; what follows is the server's time.
+    fn sent(&mut self) {
+        if let Some(load) = &mut self.load {
+            load.sent();
+        }
+    }
+
     fn observe(self, mut response: Response<Body>, connection: Held) -> Response<Body> {
         response.headers_mut().remove(PROXY_CONNECTION);
         let (head, body) = response.into_parts();
         let observer = Observer::new(self.series, self.started, &head)
-            .with_load(self.load)
+            .with_load(self.load, &head)
+            .with_backend(self.sink)
             .with_connection(connection);
-        Response::from_parts(head, body.observed(Box::new(observer)))
+        Response::from_parts(head, body.observed(observer))
     }
 }

@@ -46,6 +46,7 @@ impl HttpService {
             series: admission.series.clone(),
             started: Instant::now(),
             load: None,
+            sink: None,
         };
         match self.local.upstream.send(request, record).await {
             Ok(response) => Ok(response),

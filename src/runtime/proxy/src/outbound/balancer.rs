@@ -1,7 +1,7 @@
 //! The endpoints of one service, kept up to date, and the choice among them.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     net::SocketAddr,
     rc::{Rc, Weak},
     sync::Arc,
@@ -13,9 +13,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Outbound, endpoint::Endpoint};
+use super::{
+    Outbound,
+    endpoint::{Endpoint, Judgement},
+    policy::Queue,
+};
 use crate::{
-    balance,
+    balance::{self, Candidate},
     control::{Endpoints, Known},
     http::Fault,
     metrics::{Labels, registry::Gauge},
@@ -25,8 +29,10 @@ use crate::{
 pub(super) struct Balancer {
     /// `name:port`.
     pub(super) path: Arc<str>,
+    pub(super) judgement: Judgement,
     outbound: Weak<Outbound>,
     endpoints: RefCell<Set>,
+    waiting: Cell<usize>,
     changed: Notify,
     size: Arc<Gauge>,
 }
@@ -43,11 +49,13 @@ struct Set {
 // === impl Balancer ===
 
 impl Balancer {
-    pub(super) fn new(outbound: &Rc<Outbound>, path: Arc<str>) -> Rc<Self> {
+    pub(super) fn new(outbound: &Rc<Outbound>, path: Arc<str>, judgement: Judgement) -> Rc<Self> {
         let labels = Labels::new().with("backend_name", &path).finish();
         let this = Rc::new(Self {
             outbound: Rc::downgrade(outbound),
+            judgement,
             endpoints: RefCell::default(),
+            waiting: Cell::new(0),
             changed: Notify::new(),
             size: outbound
                 .metrics
@@ -62,12 +70,17 @@ impl Balancer {
 
     /// The endpoint for the next request: not one of those `tried`, unless there is no other.
     /// Waits for a while when there is none at all.
-    pub(super) async fn pick(&self, tried: &[SocketAddr]) -> Result<Rc<Endpoint>, Fault> {
+    pub(super) async fn pick(
+        &self,
+        tried: &[SocketAddr],
+        queue: Queue,
+    ) -> Result<Rc<Endpoint>, Fault> {
         let outbound = self.outbound.upgrade().ok_or(Fault::Overloaded)?;
         if let Some(endpoint) = self.choose(&outbound, tried) {
             return Ok(endpoint);
         }
-        let deadline = Instant::now() + outbound.config.common.failfast;
+        let _waiting = Waiting::enter(&self.waiting, queue.capacity)?;
+        let deadline = Instant::now() + queue.failfast;
         loop {
             let changed = self.changed.notified();
             if let Some(endpoint) = self.choose(&outbound, tried) {
@@ -81,6 +94,15 @@ impl Balancer {
         }
     }
 
+    /// Whether a request would find an endpoint at once.
+    pub(super) fn is_available(&self) -> bool {
+        self.endpoints
+            .borrow()
+            .list
+            .iter()
+            .any(Candidate::is_available)
+    }
+
     /// How many endpoints there are.
     pub(super) fn len(&self) -> usize {
         self.endpoints.borrow().list.len()
@@ -89,12 +111,25 @@ impl Balancer {
     fn choose(&self, outbound: &Outbound, tried: &[SocketAddr]) -> Option<Rc<Endpoint>> {
         let set = self.endpoints.borrow();
         let is_tried = |e: &Rc<Endpoint>| tried.contains(&e.addr());
-        let index = balance::choose(&set.list, is_tried, &outbound.rng)
-            // None is known to be good: better to try one than to fail.
-            .or_else(|| {
-                balance::choose(&Any::all(&set.list), |any| is_tried(any.0), &outbound.rng)
-            })?;
+        let index = if self.may_choose_any(&set.list) {
+            None
+        } else {
+            balance::choose(&set.list, is_tried, &outbound.rng)
+        };
+        // None is known to be good: better to try one than to fail.
+        let index = index.or_else(|| {
+            balance::choose(&Any::all(&set.list), |any| is_tried(any.0), &outbound.rng)
+        })?;
         set.list.get(index).cloned()
+    }
+
+    /// Whether so few endpoints are left that breakers must not take out any more.
+    fn may_choose_any(&self, list: &[Rc<Endpoint>]) -> bool {
+        let min_ready = self
+            .judgement
+            .accrual
+            .map_or(0, |accrual| accrual.min_ready);
+        min_ready > 0 && list.iter().filter(|e| e.is_available()).count() < min_ready
     }
 
     /// Takes over a snapshot. Endpoints that stay keep their connections and their load.
@@ -116,7 +151,12 @@ impl Balancer {
                     old.remove(addr)
                         .filter(|e| e.meta == *meta)
                         .unwrap_or_else(|| {
-                            Endpoint::new(outbound, meta.clone(), Some(self.path.clone()))
+                            Endpoint::new(
+                                outbound,
+                                meta.clone(),
+                                Some(self.path.clone()),
+                                self.judgement,
+                            )
                         })
                 });
                 set.list = kept_or_new.collect();
@@ -165,6 +205,25 @@ async fn gone(balancer: &Weak<Balancer>) {
     }
 }
 
+/// A request that waits for an endpoint.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a Cell<usize>, capacity: usize) -> Result<Self, Fault> {
+        if count.get() >= capacity {
+            return Err(Fault::Overloaded);
+        }
+        count.set(count.get() + 1);
+        Ok(Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 /// An endpoint that counts as available.
 struct Any<'a>(&'a Rc<Endpoint>);
 
@@ -174,7 +233,7 @@ impl<'a> Any<'a> {
     }
 }
 
-impl balance::Candidate for Any<'_> {
+impl Candidate for Any<'_> {
     fn load(&self) -> f64 {
         self.0.load()
     }

@@ -1,32 +1,35 @@
 //! One address of a destination.
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
     net::SocketAddr,
     rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::Outbound;
+use super::{
+    Outbound,
+    policy::{LoadParams, Penalty},
+};
 use crate::{
-    balance::{Candidate, ewma::PeakEwma},
+    balance::{
+        Candidate,
+        breaker::{Accrual, Breaker},
+        ewma::PeakEwma,
+    },
     control::{EndpointMeta, Hint, destination::EndpointTls},
     http::{
-        observe::LoadSink,
+        observe::{LoadSink, Verdict},
         pool::Pool,
         upstream::{Params, Security, Upstream},
     },
     metrics::{LabelSet, Labels, http::HttpSeries, tcp::TcpSeries},
 };
 
-/// Assumed until something is measured.
-const DEFAULT_RTT: Duration = Duration::from_millis(30);
-/// How fast a measured latency loses its weight.
-const DECAY: Duration = Duration::from_secs(10);
 /// An endpoint that cannot be reached is left alone for this long, doubling with each failure.
 const DOWN_MIN: Duration = Duration::from_millis(100);
 const DOWN_MAX: Duration = Duration::from_secs(10);
@@ -38,9 +41,18 @@ pub(super) struct Endpoint {
     /// `name:port` of the service that it belongs to.
     authority: Option<Arc<str>>,
     ewma: PeakEwma,
+    penalty: Option<Penalty>,
+    breaker: Option<RefCell<Breaker>>,
     failures: Cell<u32>,
     down_until: Cell<Option<Instant>>,
     live: OnceCell<Live>,
+}
+
+/// How endpoints of a backend are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) load: LoadParams,
+    pub(super) accrual: Option<Accrual>,
 }
 
 /// What exists only of endpoints that are used.
@@ -59,12 +71,18 @@ impl Endpoint {
         outbound: &Rc<Outbound>,
         meta: Arc<EndpointMeta>,
         authority: Option<Arc<str>>,
+        judgement: Judgement,
     ) -> Rc<Self> {
+        let load = judgement.load;
         Rc::new(Self {
             meta,
             outbound: Rc::downgrade(outbound),
             authority,
-            ewma: PeakEwma::new(DEFAULT_RTT, DECAY),
+            ewma: PeakEwma::new(load.default_rtt, load.decay),
+            penalty: load.penalty,
+            breaker: judgement
+                .accrual
+                .map(|accrual| RefCell::new(Breaker::new(accrual))),
             failures: Cell::new(0),
             down_until: Cell::new(None),
             live: OnceCell::new(),
@@ -195,15 +213,42 @@ impl Candidate for Rc<Endpoint> {
         self.down_until
             .get()
             .is_none_or(|until| until <= Instant::now())
+            && self
+                .breaker
+                .as_ref()
+                .is_none_or(|breaker| breaker.borrow().is_available())
     }
 }
 
 impl LoadSink for Endpoint {
     fn begin(&self) {
         self.ewma.begin();
+        if let Some(breaker) = &self.breaker {
+            breaker.borrow_mut().begin();
+        }
     }
 
-    fn complete(&self, rtt: Duration, status: Option<StatusCode>) {
-        self.ewma.complete(status.map(|_| rtt));
+    fn first(&self, rtt: Option<Duration>) {
+        self.ewma.complete(rtt);
+    }
+
+    fn end(&self, verdict: Verdict) {
+        let success = verdict.success && !verdict.throttled;
+        if let (false, Some(penalty)) = (success, self.penalty) {
+            let asked = verdict
+                .retry_after
+                .map(|wait| wait.min(penalty.max_retry_after));
+            self.ewma
+                .penalize(asked.unwrap_or(penalty.penalty), penalty.decay);
+        }
+        if let (Some(breaker), Some(outbound)) = (&self.breaker, self.outbound.upgrade()) {
+            let mut breaker = breaker.borrow_mut();
+            let success = if breaker.counts_throttling() {
+                success
+            } else {
+                verdict.success
+            };
+            breaker.record(success, verdict.retry_after, &outbound.rng);
+        }
     }
 }

@@ -1,30 +1,28 @@
-//! Requests of applications.
+//! Requests of applications: the rule, its filters and timeouts, tries, and the response.
 
-use std::{net::SocketAddr, rc::Rc};
+mod endpoint;
+mod overrides;
+mod tries;
 
-use http::{Request, Response, header::HeaderValue};
-use smallvec::SmallVec;
+use std::rc::Rc;
+
+use http::{Request, Response, Version};
 use tokio::time::Instant;
 
-use super::{
-    Outbound,
-    balancer::Balancer,
-    endpoint::Endpoint,
-    target::{Concrete, Target},
-};
+use self::tries::Exchange;
+use super::{Outbound, plan::HttpTable, target::Target};
 use crate::{
     http::{
-        Body, Fault,
-        headers::{self, CLIENT_ID, DST_CANONICAL, REQUIRE_ID},
-        observe::Load,
+        Body, Fault, filter,
+        headers::CLIENT_ID,
+        observe::Ending,
+        respond::Form,
         server::Service,
-        upstream::{Failed, Record, Security},
+        timer::{Limits, Timer},
     },
-    metrics::{Labels, http::Outcome},
+    metrics::Labels,
+    route::Head,
 };
-
-/// Endpoints that a request is offered to before it fails.
-const MAX_TRIES: usize = 5;
 
 /// Answers the requests of one connection.
 pub(super) struct HttpService {
@@ -42,99 +40,16 @@ impl HttpService {
         Self { outbound, target }
     }
 
-    /// Offers the request to one endpoint after the other until one has begun with it.
-    async fn balance(
-        &self,
-        balancer: &Balancer,
-        mut request: Request<Body>,
-    ) -> Result<Response<Body>, Fault> {
-        let mut tried: SmallVec<[SocketAddr; MAX_TRIES]> = SmallVec::new();
-        loop {
-            let endpoint = balancer.pick(&tried).await?;
-            match self.send(&endpoint, request).await {
-                Ok(response) => {
-                    endpoint.succeeded();
-                    return Ok(response);
-                }
-                Err(Failed {
-                    fault,
-                    request: unsent,
-                }) => {
-                    let is_refused = unsent.is_some();
-                    if is_refused {
-                        endpoint.failed();
-                        tried.push(endpoint.addr());
-                    }
-                    match unsent {
-                        Some(unsent) if tried.len() < MAX_TRIES.min(balancer.len()) => {
-                            tracing::debug!(endpoint = %endpoint.addr(), %fault, "trying another");
-                            request = unsent;
-                        }
-                        _ => {
-                            record_failure(&endpoint, &fault);
-                            return Err(fault);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    async fn forward(
-        &self,
-        endpoint: &Rc<Endpoint>,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, Fault> {
-        self.send(endpoint, request)
-            .await
-            .map_err(|Failed { fault, .. }| {
-                record_failure(endpoint, &fault);
-                fault
-            })
-    }
-
-    async fn send(
-        &self,
-        endpoint: &Rc<Endpoint>,
-        mut request: Request<Body>,
-    ) -> Result<Response<Body>, Failed> {
-        let Some(live) = endpoint.live() else {
-            return Err(Failed {
-                fault: Fault::Overloaded,
-                request: None,
-            });
+    fn table(&self, version: Version) -> Result<Rc<HttpTable>, Fault> {
+        let plan = self.target.plan().ok_or(Fault::Overloaded)?;
+        let (own, other) = match version {
+            Version::HTTP_2 => (&plan.http2, &plan.http1),
+            _ => (&plan.http1, &plan.http2),
         };
-        if let Err(fault) = require_id(&mut request, &live.upstream.security) {
-            return Err(Failed {
-                fault,
-                request: None,
-            });
-        }
-        match &live.canonical {
-            Some(canonical) => {
-                request
-                    .headers_mut()
-                    .insert(DST_CANONICAL, canonical.clone());
-            }
-            None => {
-                request.headers_mut().remove(DST_CANONICAL);
-            }
-        }
-        if let Some(authority) = &endpoint.meta.authority_override
-            && let Ok(authority) = HeaderValue::from_str(authority)
-        {
-            override_authority(&mut request, &authority).map_err(|e| Failed {
-                fault: e.into(),
-                request: None,
-            })?;
-        }
-        let load = Load::begin(endpoint.clone());
-        let record = Record {
-            series: live.http.clone(),
-            started: Instant::now(),
-            load: Some(load),
-        };
-        live.upstream.send(request, record).await
+        own.as_ref()
+            .or(other.as_ref())
+            .cloned()
+            .ok_or(Fault::InvalidPolicy)
     }
 }
 
@@ -144,9 +59,58 @@ impl Service for HttpService {
         // Only an inbound proxy may say who a client is.
         request.headers_mut().remove(CLIENT_ID);
         self.target.used();
-        match self.target.concrete().ok_or(Fault::Overloaded)? {
-            Concrete::Balance(balancer) => self.balance(&balancer, request).await,
-            Concrete::Forward(endpoint) => self.forward(&endpoint, request).await,
+        let started = Instant::now();
+        let matched = self.table(request.version())?.find(Head::of(&request))?;
+        let rule = &matched.rule;
+        let rng = &self.outbound.rng;
+        let prefix = matched.prefix.as_deref();
+        if let Some(response) = filter::apply_to_request(&rule.filters, &mut request, prefix, rng)?
+        {
+            return Ok(response);
+        }
+        let (mut timeouts, mut retry) = (rule.timeouts, rule.retry.clone());
+        if rule.allows_headers {
+            overrides::apply(request.headers_mut(), &mut timeouts, &mut retry);
+        }
+        let limits = Limits {
+            request: timeouts.request,
+            response: timeouts.response,
+            idle: timeouts.idle,
+        };
+        let is_grpc = Form::of(&request).is_grpc();
+        let mut timer = Timer::start(limits);
+        if let Some(timer) = &timer {
+            request = request.map(|body| body.tracked(timer.progress().clone()));
+        }
+        let exchange = Exchange {
+            outbound: &self.outbound,
+            rule,
+            retry: retry.as_ref(),
+        };
+        let result = match &mut timer {
+            None => exchange.run(request).await,
+            Some(timer) => tokio::select! {
+                result = exchange.run(request) => result,
+                expired = timer.expired() => Err(Fault::Timeout(expired)),
+            },
+        };
+        match result {
+            Ok(mut response) => {
+                filter::apply_to_response(&rule.filters, &mut response);
+                let ending = Ending::of_head(&response);
+                Ok(response.map(|body| {
+                    let body = body.told_to(rule.clone(), started, ending);
+                    match timer {
+                        Some(timer) => body.timed(timer, is_grpc),
+                        None => body,
+                    }
+                }))
+            }
+            Err(fault) => {
+                rule.metrics
+                    .ended(Ending::Error(fault.route_label()), started.elapsed());
+                Err(fault)
+            }
         }
     }
 
@@ -163,58 +127,6 @@ impl Service for HttpService {
 
     fn explains(&self) -> bool {
         self.outbound.config.informational_headers
-    }
-}
-
-/// Holds the server to what the application demands in `l5d-require-id`.
-fn require_id(request: &mut Request<Body>, security: &Security) -> Result<(), Fault> {
-    let Some(required) = request.headers_mut().remove(REQUIRE_ID) else {
-        return Ok(());
-    };
-    let required = required.to_str().unwrap_or_default();
-    let found = match security {
-        Security::Tls(server) => &*server.identity.0,
-        Security::Plain | Security::Refuse => "",
-    };
-    if required == found {
-        return Ok(());
-    }
-    Err(Fault::RequiredId {
-        required: required.to_owned(),
-        found: found.to_owned(),
-    })
-}
-
-fn override_authority(
-    request: &mut Request<Body>,
-    authority: &HeaderValue,
-) -> Result<(), headers::BadRequest> {
-    request.headers_mut().remove(DST_CANONICAL);
-    if request.uri().authority().is_some() {
-        let authority = http::uri::Authority::try_from(authority.as_bytes())
-            .map_err(|_| headers::BadRequest::Host)?;
-        headers::set_authority(request, authority)?;
-    }
-    if request.version() <= http::Version::HTTP_11 {
-        request
-            .headers_mut()
-            .insert(http::header::HOST, authority.clone());
-    }
-    Ok(())
-}
-
-/// The endpoint's failure counts as its response.
-fn record_failure(endpoint: &Endpoint, fault: &Fault) {
-    if let (Some(live), true) = (endpoint.live(), fault.is_of_the_server()) {
-        let (status, _) = fault.status();
-        if fault.is_unsent() {
-            live.http.request();
-        }
-        live.http.response(Outcome {
-            status,
-            grpc: None,
-            success: false,
-        });
     }
 }
 

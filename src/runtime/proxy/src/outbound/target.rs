@@ -1,4 +1,4 @@
-//! A destination address: what it means now, and where its traffic goes.
+//! A destination address, and what the control plane knows of it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,9 +10,9 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Outbound, balancer::Balancer, endpoint::Endpoint};
+use super::{Outbound, plan::Plan, policy::OutboundPolicy};
 use crate::{
-    control::{EndpointMeta, Hint, Known, Profile},
+    control::{Known, Profile},
     metrics::{Labels, tcp::TcpSeries},
 };
 
@@ -26,27 +26,11 @@ pub(super) struct Target {
     pub(super) accepted: Arc<TcpSeries>,
     outbound: Weak<Outbound>,
     profile: RefCell<watch::Receiver<Known<Profile>>>,
-    concrete: RefCell<Option<(Key, Concrete)>>,
+    policy: RefCell<watch::Receiver<Known<OutboundPolicy>>>,
+    plan: RefCell<Option<Rc<Plan>>>,
     used_at: Cell<Instant>,
     waited: Cell<bool>,
     initial_timeout: Duration,
-}
-
-/// Where traffic goes.
-#[derive(Clone)]
-pub(super) enum Concrete {
-    /// To the endpoints of a service.
-    Balance(Rc<Balancer>),
-    /// To one endpoint.
-    Forward(Rc<Endpoint>),
-}
-
-/// What a `Concrete` was made for.
-#[derive(Clone, PartialEq, Eq)]
-enum Key {
-    Service(Arc<str>),
-    Endpoint(Arc<EndpointMeta>),
-    Original,
 }
 
 // === impl Target ===
@@ -55,11 +39,11 @@ impl Target {
     pub(super) fn new(outbound: &Rc<Outbound>, original_dst: SocketAddr) -> Rc<Self> {
         let config = outbound.discovery.config();
         let networks = &config.profile_networks;
-        let known_here = networks.is_empty()
+        let is_looked_up = networks.is_empty()
             || networks
                 .iter()
                 .any(|network| network.contains(original_dst.ip()));
-        let profile = if known_here {
+        let profile = if is_looked_up {
             outbound.discovery.profile(original_dst)
         } else {
             watch::Sender::new(Known::Absent).subscribe()
@@ -78,7 +62,8 @@ impl Target {
             accepted: TcpSeries::new(&outbound.metrics, labels),
             outbound: Rc::downgrade(outbound),
             profile: RefCell::new(profile),
-            concrete: RefCell::new(None),
+            policy: RefCell::new(outbound.discovery.policy(original_dst)),
+            plan: RefCell::new(None),
             used_at: Cell::new(Instant::now()),
             waited: Cell::new(false),
             initial_timeout: config.profile_initial_timeout,
@@ -88,81 +73,59 @@ impl Target {
     /// Returns once the control plane has told what this is, or it is clear that it will not soon;
     /// then the original destination is forwarded to, without TLS.
     pub(super) async fn ready(&self) {
-        let mut profile = self.profile.borrow().clone();
-        if profile.borrow().is_answered() || self.waited.get() {
+        if self.waited.get() {
             return;
         }
+        let profile = self.profile.borrow().clone();
+        let policy = self.policy.borrow().clone();
+        let answers = async { (self.answer(profile).await, self.answer(policy).await) };
+        let (has_profile, has_policy) = answers.await;
+        let is_complete = has_profile && has_policy;
+        if !is_complete && !self.waited.replace(true) {
+            tracing::warn!(
+                code = "MESH_PROXY_DISCOVERY_TIMEOUT",
+                dst = %self.original_dst,
+                has_profile,
+                has_policy,
+                "discovery does not answer; going on without",
+            );
+        }
+    }
+
+    /// Whether an answer comes: a control plane that cannot be reached is waited for no longer
+    /// than was configured, one that is slow somewhat more.
+    async fn answer<T>(&self, mut receiver: watch::Receiver<Known<T>>) -> bool {
+        if receiver.borrow().is_answered() {
+            return true;
+        }
         let started = Instant::now();
-        let answer = profile.wait_for(|known| !matches!(known, Known::Pending));
-        let lost = match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(known)) => matches!(*known, Known::Lost),
-            Ok(Err(_)) | Err(_) => true,
-        };
-        if lost {
-            let rest = self.initial_timeout.saturating_sub(started.elapsed());
-            let answer = profile.wait_for(Known::is_answered);
-            if tokio::time::timeout(rest, answer).await.is_err() && !self.waited.replace(true) {
-                tracing::warn!(
-                    code = "MESH_PROXY_DISCOVERY_TIMEOUT",
-                    dst = %self.original_dst,
-                    "discovery does not answer; forwarding without TLS until it does",
-                );
-            }
+        let first = receiver.wait_for(|known| !matches!(known, Known::Pending));
+        match tokio::time::timeout(PATIENCE, first).await {
+            Ok(Ok(known)) if known.is_answered() => return true,
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return false,
         }
+        let rest = self.initial_timeout.saturating_sub(started.elapsed());
+        let answer = receiver.wait_for(Known::is_answered);
+        tokio::time::timeout(rest, answer)
+            .await
+            .is_ok_and(|answer| answer.is_ok())
     }
 
-    /// Whether connections are not to be looked into.
-    pub(super) fn is_opaque(&self) -> bool {
-        match &*self.profile.borrow().borrow() {
-            Known::Is(profile) => {
-                profile.opaque
-                    || profile
-                        .endpoint
-                        .as_ref()
-                        .is_some_and(|e| e.hint == Hint::Opaque)
-            }
-            Known::Pending | Known::Lost | Known::Absent => false,
+    /// What happens to traffic now. `None` only while the process ends.
+    pub(super) fn plan(&self) -> Option<Rc<Plan>> {
+        let (mut profile, mut policy) = (self.profile.borrow_mut(), self.policy.borrow_mut());
+        let mut cached = self.plan.borrow_mut();
+        let changed =
+            profile.has_changed().unwrap_or(false) || policy.has_changed().unwrap_or(false);
+        if let (Some(plan), false) = (&*cached, changed) {
+            return Some(plan.clone());
         }
-    }
-
-    /// Where traffic goes now.
-    pub(super) fn concrete(&self) -> Option<Concrete> {
         let outbound = self.outbound.upgrade()?;
-        let mut cached = self.concrete.borrow_mut();
-        if let Some((_, concrete)) = cached.as_ref()
-            && !self.profile.borrow().has_changed().unwrap_or(false)
-        {
-            return Some(concrete.clone());
-        }
-        let key = self.key();
-        if let Some((known, concrete)) = cached.as_ref()
-            && *known == key
-        {
-            return Some(concrete.clone());
-        }
-        let concrete = match &key {
-            Key::Service(path) => Concrete::Balance(outbound.balancer(path)),
-            Key::Endpoint(meta) => Concrete::Forward(Endpoint::new(&outbound, meta.clone(), None)),
-            Key::Original => {
-                let meta = Arc::new(EndpointMeta::bare(self.original_dst));
-                Concrete::Forward(Endpoint::new(&outbound, meta, None))
-            }
-        };
-        *cached = Some((key, concrete.clone()));
-        Some(concrete)
-    }
-
-    fn key(&self) -> Key {
-        match &*self.profile.borrow_mut().borrow_and_update() {
-            Known::Is(profile) => match (&profile.name, &profile.endpoint) {
-                (Some(name), _) => {
-                    Key::Service(format!("{name}:{}", self.original_dst.port()).into())
-                }
-                (None, Some(endpoint)) => Key::Endpoint(endpoint.clone()),
-                (None, None) => Key::Original,
-            },
-            Known::Pending | Known::Lost | Known::Absent => Key::Original,
-        }
+        let (profile, policy) = (profile.borrow_and_update(), policy.borrow_and_update());
+        let plan = Plan::build(&outbound, self.original_dst, &profile, &policy);
+        *cached = Some(plan.clone());
+        Some(plan)
     }
 
     pub(super) fn used(&self) {
@@ -175,8 +138,8 @@ impl Target {
 
     /// Closes connections that idle.
     pub(super) fn sweep(&self) {
-        if let Some((_, Concrete::Forward(endpoint))) = &*self.concrete.borrow() {
-            endpoint.sweep();
+        if let Some(plan) = &*self.plan.borrow() {
+            plan.sweep();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, rc::Rc};
 use super::{
     Outbound,
     endpoint::Endpoint,
-    target::{Concrete, Target},
+    plan::{Concrete, OpaquePlan},
 };
 use crate::{
     connect::ConnectError, http::Fault, http::upstream::Security, io::Io, tls::client::Session,
@@ -16,25 +16,30 @@ use crate::{
 const MAX_TRIES: usize = 3;
 
 /// A connection for opaque bytes.
-pub(super) async fn connect(outbound: Rc<Outbound>, target: Rc<Target>) -> Result<Io, Fault> {
-    match target.concrete().ok_or(Fault::Overloaded)? {
-        Concrete::Forward(endpoint) => Ok(to_endpoint(&outbound, &endpoint).await?),
-        Concrete::Balance(balancer) => {
-            let mut tried: Vec<SocketAddr> = Vec::new();
-            loop {
-                let endpoint = balancer.pick(&tried).await?;
-                match to_endpoint(&outbound, &endpoint).await {
-                    Ok(io) => {
-                        endpoint.succeeded();
-                        return Ok(io);
-                    }
-                    Err(error) => {
-                        endpoint.failed();
-                        tried.push(endpoint.addr());
-                        if tried.len() >= MAX_TRIES.min(balancer.len()) {
-                            return Err(error.into());
-                        }
-                    }
+pub(super) async fn connect(outbound: Rc<Outbound>, plan: Rc<OpaquePlan>) -> Result<Io, Fault> {
+    let (balancer, queue) = match plan.concrete(&outbound.rng)? {
+        Concrete::Forward(endpoint) => return Ok(to_endpoint(&outbound, &endpoint).await?),
+        Concrete::Fail(meta) => {
+            return Err(Fault::InvalidRoute(
+                meta.to_string(),
+                "no usable backend".to_owned(),
+            ));
+        }
+        Concrete::Balance(balancer, queue) => (balancer, queue),
+    };
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    loop {
+        let endpoint = balancer.pick(&tried, queue).await?;
+        match to_endpoint(&outbound, &endpoint).await {
+            Ok(io) => {
+                endpoint.succeeded();
+                return Ok(io);
+            }
+            Err(error) => {
+                endpoint.failed();
+                tried.push(endpoint.addr());
+                if tried.len() >= MAX_TRIES.min(balancer.len()) {
+                    return Err(error.into());
                 }
             }
         }
@@ -53,9 +58,10 @@ async fn to_endpoint(outbound: &Rc<Outbound>, endpoint: &Rc<Endpoint>) -> Result
                 .connector
                 .tls(proxy, server, Session::Transport)
                 .await?;
+            let name = endpoint.meta.authority_override.clone();
             let header = transport::Header {
                 port: addr.port(),
-                name: None,
+                name,
                 protocol: None,
             };
             transport::write(&mut io, &header)

@@ -28,16 +28,18 @@ impl Host {
             host_match::Match::Exact(name) => {
                 Self::Exact(name.trim_end_matches('.').to_ascii_lowercase())
             }
-            host_match::Match::Suffix(suffix) => {
-                let labels: Vec<_> = suffix
-                    .reverse_labels
-                    .iter()
-                    .rev()
-                    .map(|l| l.to_ascii_lowercase())
-                    .collect();
-                Self::Suffix(format!(".{}", labels.join(".")))
-            }
+            host_match::Match::Suffix(suffix) => Self::suffix(&suffix.reverse_labels),
         })
+    }
+
+    /// Every name below the one with these labels, given from the right.
+    pub(crate) fn suffix(reverse_labels: &[String]) -> Self {
+        let labels: Vec<_> = reverse_labels
+            .iter()
+            .rev()
+            .map(|l| l.to_ascii_lowercase())
+            .collect();
+        Self::Suffix(format!(".{}", labels.join(".")))
     }
 }
 
