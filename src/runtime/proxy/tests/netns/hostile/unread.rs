@@ -84,7 +84,7 @@ fn an_application_that_reads_nothing_holds_its_clients_back() {
         let world = World::new(Side::Meshed, Side::Meshed).await;
         let _app = HttpApp::start(&world.server, 8080, Version::Http1);
         let head = "POST /deaf HTTP/1.1\r\nhost: web\r\ncontent-length: 100000000\r\n\r\n";
-        let clients = deaf_clients(&world, 10, head).await;
+        let clients = deaf_clients(&world, 40, head).await;
         let senders: Vec<_> = clients
             .into_iter()
             .map(|mut stream| {
@@ -97,7 +97,7 @@ fn an_application_that_reads_nothing_holds_its_clients_back() {
         let peak = peak_resident_bytes(&world, Duration::from_secs(1)).await;
         assert!(
             peak < 96 * MIB,
-            "{} MiB for 10 bodies that nobody reads",
+            "{} MiB for 40 bodies that nobody reads",
             peak / MIB
         );
         assert!(
