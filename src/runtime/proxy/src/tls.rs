@@ -109,6 +109,15 @@ pub enum TlsError {
     NoTransport,
 }
 
+// === impl TlsState ===
+
+impl TlsState {
+    /// How many anchors are trusted.
+    pub fn anchor_count(&self) -> usize {
+        self.roots.len()
+    }
+}
+
 // === impl TlsStore ===
 
 impl TlsStore {

@@ -154,3 +154,75 @@ fn warn_unusable(path: &Path, error: &io::Error) {
         "the trust anchors that were kept cannot be used",
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServiceConfig;
+
+    fn anchor(name: &str) -> rcgen::Certificate {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        params.self_signed(&key).unwrap()
+    }
+
+    fn config(dir: &Path, anchors: &str) -> IdentityConfig {
+        let addr = crate::config::HostPort {
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
+            absolute: false,
+        };
+        IdentityConfig {
+            local_name: "web".to_owned(),
+            server_name: "web".to_owned(),
+            trust_anchors_pem: anchors.to_owned(),
+            token_file: PathBuf::from("/token"),
+            dir: Some(dir.to_owned()),
+            min_refresh: Duration::from_secs(10),
+            max_refresh: Duration::from_secs(10),
+            service: ServiceConfig { addr, name: None },
+        }
+    }
+
+    fn own_folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("mesh-trust-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_container_that_starts_again_trusts_the_newest_bundle_too() {
+        let dir = own_folder("kept");
+        let (first, second) = (anchor("first"), anchor("second"));
+        let config = config(&dir, &first.pem());
+        let bundle = Bundle {
+            anchors: vec![second.der().to_vec()],
+            revision: "2".to_owned(),
+        };
+        keep(&path(&config).unwrap(), &bundle).unwrap();
+        let store = TlsStore::new(&config.trust_anchors_pem).unwrap();
+        restore(&config, &store);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(store.load().anchor_count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_the_configured_anchors() {
+        let dir = own_folder("broken");
+        let first = anchor("first");
+        let config = config(&dir, &first.pem());
+        for kept in [&b"\xff\xff\xff"[..], b"\x0a\x02\x01\x02"] {
+            std::fs::write(path(&config).unwrap(), kept).unwrap();
+            let store = TlsStore::new(&config.trust_anchors_pem).unwrap();
+            restore(&config, &store);
+            assert_eq!(
+                (store.load().anchor_count(), store.load().generation),
+                (1, 0)
+            );
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+        let store = TlsStore::new(&config.trust_anchors_pem).unwrap();
+        restore(&config, &store);
+        assert_eq!(store.load().anchor_count(), 1, "nothing was kept");
+    }
+}
