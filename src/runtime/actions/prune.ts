@@ -6,7 +6,11 @@ import { type ReadText, resolveValues } from './resolve-values.ts'
 import { storedOverrides } from './upgrade.ts'
 
 /** What controllers make themselves; no manifest has it. */
-const madeByControllers = new Set(['ConfigMap linkerd-identity-trust-roots'])
+const madeByControllers = new Set([
+  'ConfigMap linkerd-identity-trust-roots',
+  'ConfigMap linkerd-identity-status',
+  'ConfigMap linkerd-identity-acknowledgements',
+])
 
 /**
  * Objects of an installation that its manifests do not have any more, such as what an older version installed.
