@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,8 +10,10 @@ import {
   installMesh,
   type Protocol,
   podsOf,
+  proxyMetrics,
   shown,
   startCluster,
+  until,
 } from './cluster.ts'
 
 const test = suite('rotation of the trust anchor')
@@ -145,6 +147,39 @@ test('the state of the authority tells of it', async () => {
     state.certificates.map(({ what }) => what),
     ['trust anchor', 'issuer'],
   )
+})
+
+/** Ends the proxy of a pod as a crash would. @returns how many processes there were */
+async function killProxy(pod: string): Promise<number> {
+  let killed = 0
+  for (const pid of await readdir('/proc')) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    if (!environment.split('\0').includes(`_pod_name=${pod}`)) continue
+    process.kill(Number(pid), 'SIGKILL')
+    killed += 1
+  }
+  return killed
+}
+
+test('a container that starts again trusts the new anchor, though its pod was made with the old one', async () => {
+  const [server = ''] = await podsOf(cluster, 'app', 'server')
+  const before = await proxies()
+  assert.is(await killProxy(server), 1)
+  await until('the proxy was restarted', async () =>
+    (await proxies()).join() === before.join() ? undefined : true,
+  )
+  const metrics = await until('it has a certificate', async () => {
+    const samples = await proxyMetrics(cluster, 'app', server)
+    return samples.find(
+      ({ name, value }) => name === 'identity_cert_expiration_timestamp_seconds' && value > 0,
+    )
+  })
+  assert.ok(metrics.value * 1000 > Date.now())
+  await until('it is called over mutual TLS', async () => {
+    const from = { namespace: 'client', pod: client }
+    const to = { host: 'server.app.svc.cluster.local', protocol: 'tcp' as const }
+    return (await call(cluster, from, to)).ok ? true : undefined
+  })
 })
 
 test.run()
