@@ -1,6 +1,7 @@
 //! HTTP: messages between connections of either version.
 
 pub mod body;
+pub mod canonical;
 pub mod filter;
 pub mod headers;
 pub mod multiplex;

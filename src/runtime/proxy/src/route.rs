@@ -93,6 +93,8 @@ pub struct Head<'a> {
 pub trait Match {
     /// The rank without the host's part, if the request meets the condition.
     fn rank(&self, request: Head<'_>) -> Option<Rank>;
+    /// Whether the path is part of the condition.
+    fn has_path(&self) -> bool;
     /// The rank of a rule without conditions.
     fn any() -> Rank {
         Rank {
@@ -237,6 +239,14 @@ impl Host {
 // === impl HttpMatch ===
 
 impl Match for HttpMatch {
+    fn has_path(&self) -> bool {
+        match &self.path {
+            None => false,
+            Some(PathMatch::Prefix(prefix)) => !prefix.is_empty(),
+            Some(PathMatch::Exact(_) | PathMatch::Regex(_)) => true,
+        }
+    }
+
     fn rank(&self, request: Head<'_>) -> Option<Rank> {
         if self.never || self.method.as_ref().is_some_and(|m| m != request.method) {
             return None;
@@ -345,6 +355,10 @@ fn percent_decode(text: &str) -> String {
 // === impl GrpcMatch ===
 
 impl Match for GrpcMatch {
+    fn has_path(&self) -> bool {
+        self.service.is_some() || self.method.is_some()
+    }
+
     fn rank(&self, request: Head<'_>) -> Option<Rank> {
         if self.never {
             return None;

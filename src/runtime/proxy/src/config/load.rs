@@ -66,11 +66,15 @@ pub fn load(env: &dyn Env) -> Result<Config, Vec<ConfigError>> {
         Duration::from_secs(120),
     );
     let h2 = H2Windows {
-        stream: r.or("HTTP2_INITIAL_STREAM_WINDOW_SIZE", parse::number, 65_535),
+        stream: r.or(
+            "HTTP2_INITIAL_STREAM_WINDOW_SIZE",
+            parse::number,
+            H2Windows::DEFAULT_STREAM,
+        ),
         connection: r.or(
             "HTTP2_INITIAL_CONNECTION_WINDOW_SIZE",
             parse::number,
-            1_048_576,
+            H2Windows::DEFAULT_CONNECTION,
         ),
     };
     if r.raw("IDENTITY_DISABLED").is_some() {

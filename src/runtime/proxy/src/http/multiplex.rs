@@ -117,7 +117,9 @@ impl Multiplex {
 
     fn free(&self) -> Option<Connection> {
         let state = self.state.borrow();
-        let has_room = |c: &&Connection| c.streams.get() < c.sender.current_max_send_streams();
+        let limit = self.config.windows.streams();
+        let has_room =
+            |c: &&Connection| c.streams.get() < c.sender.current_max_send_streams().min(limit);
         state.connections.iter().find(has_room).cloned()
     }
 

@@ -9,7 +9,8 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     body::Body,
-    headers::{canonicalize, strip_hop_by_hop},
+    canonical::canonicalize,
+    headers::strip_hop_by_hop,
     multiplex::MAX_HEADER_LIST,
     respond::{Fault, Form},
     transfer,
@@ -34,7 +35,7 @@ pub struct H2Server {
 }
 
 /// Streams that one client may have open, unless configured.
-const MAX_STREAMS: u32 = 1_000;
+const MAX_STREAMS: u32 = H2Windows::STREAMS;
 /// An HTTP/1 head may be this long.
 const MAX_H1_HEAD: usize = 64 * 1024;
 
@@ -63,20 +64,25 @@ pub async fn serve_h1<S: Service>(
 
 async fn answer<S: Service>(
     service: &S,
-    mut request: Request<hyper::body::Incoming>,
+    request: Request<hyper::body::Incoming>,
 ) -> Response<Body> {
     let form = Form::of(&request);
-    let answer = match canonicalize(&mut request) {
-        Ok(()) => service.call(request.map(Body::h1)).await,
-        Err(error) => Err(error.into()),
-    };
-    match answer {
+    match call(service, request.map(Body::h1)).await {
         Ok(response) => response,
         Err(fault) => {
             service.failed(&fault);
             fault.respond(form, service.explains())
         }
     }
+}
+
+/// Nobody sees a request that is not in its one form.
+async fn call<S: Service>(
+    service: &S,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Fault> {
+    canonicalize(&mut request)?;
+    service.call(request).await
 }
 
 /// Serves HTTP/2 until the client closes or, draining, until its streams are done.
@@ -145,16 +151,12 @@ fn builder(H2Server { config, windows }: H2Server) -> h2::server::Builder {
 /// One request. A client that resets its stream ends the work on it.
 async fn serve_stream<S: Service>(
     service: Rc<S>,
-    mut request: Request<h2::RecvStream>,
+    request: Request<h2::RecvStream>,
     mut respond: h2::server::SendResponse<Bytes>,
 ) {
     let form = Form::of(&request);
-    let canonical = canonicalize(&mut request);
     let answer = tokio::select! {
-        answer = async {
-            canonical?;
-            service.call(request.map(Body::h2)).await
-        } => answer,
+        answer = call(&*service, request.map(Body::h2)) => answer,
         _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
     };
     let response = match answer {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{Inbound, facts};
 use crate::{
-    http::{Body, Fault},
+    http::{Body, Fault, canonical, headers::BadRequest},
     metrics::{LabelSet, Labels, Metrics, http::HttpSeries, registry::Counter, tcp::TcpSeries},
     policy::{
         Authorization, Client, Denied, Meta, Protocol, Route, ServerPolicy,
@@ -200,6 +200,10 @@ impl Gate {
             let authorization = policy.authorize_connection(&self.client).map_err(denied)?;
             return Ok((None, authorization));
         }
+        if routes.iter().any(depends_on_path) && canonical::is_ambiguous_path(request.uri().path())
+        {
+            return Err(BadRequest::Path.into());
+        }
         let route = route::find(routes, route::Head::of(request))
             .and_then(|found| routes.get(found.route))
             .ok_or_else(|| Fault::NoRoute(policy.meta.to_string()))?;
@@ -287,6 +291,16 @@ fn judge_connection<'a>(
         Protocol::Detect { .. } | Protocol::Opaque | Protocol::Tls => {}
     }
     policy.authorize_connection(client).map_err(denied)
+}
+
+/// Whether someone wrote a route whose path decides who is let in.
+fn depends_on_path<M: Match>(route: &Route<M>) -> bool {
+    !route.meta.is_default()
+        && route
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.matches)
+            .any(Match::has_path)
 }
 
 fn is_http_only<M>(routes: &[Route<M>]) -> bool {

@@ -9,7 +9,7 @@ use super::{Inbound, gate::Gate, local::Local};
 use crate::{
     http::{
         Body, Fault,
-        headers::{self, CLIENT_ID, PROXY_ERROR},
+        headers::{self, CLIENT_ID, ORIG_PROTO, PROXY_ERROR},
         server::Service,
         upstream::{Failed, Record},
     },
@@ -77,7 +77,13 @@ impl HttpService {
 impl Service for HttpService {
     async fn call(&self, mut request: Request<Body>) -> Result<Response<Body>, Fault> {
         let is_h2 = request.version() == http::Version::HTTP_2;
-        let downgraded = is_h2 && headers::from_orig_proto(&mut request)?;
+        // Only a peer's proxy can have changed the version on the way.
+        let downgraded = if is_h2 && self.gate.is_tls() {
+            headers::from_orig_proto(&mut request)?
+        } else {
+            request.headers_mut().remove(ORIG_PROTO);
+            false
+        };
         let headers = request.headers_mut();
         headers.remove(CLIENT_ID);
         headers.remove(PROXY_ERROR);

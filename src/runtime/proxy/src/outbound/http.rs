@@ -14,7 +14,7 @@ use super::{Outbound, plan::HttpTable, target::Target};
 use crate::{
     http::{
         Body, Fault, filter,
-        headers::CLIENT_ID,
+        headers::{CLIENT_ID, ORIG_PROTO},
         observe::Ending,
         respond::Form,
         server::Service,
@@ -58,6 +58,7 @@ impl Service for HttpService {
         let _in_flight = InFlight::enter(&self.outbound)?;
         // Only an inbound proxy may say who a client is.
         request.headers_mut().remove(CLIENT_ID);
+        request.headers_mut().remove(ORIG_PROTO);
         self.target.used();
         let started = Instant::now();
         let matched = self.table(request.version())?.find(Head::of(&request))?;
