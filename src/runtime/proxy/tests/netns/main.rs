@@ -10,6 +10,7 @@ mod http_forms;
 mod identity;
 mod lifecycle;
 mod meshed;
+mod outbound;
 mod policy;
 mod redirect;
 mod smuggling;

@@ -12,4 +12,6 @@
 
 include!(concat!(env!("OUT_DIR"), "/servers/pb.rs"));
 
-pub use io::linkerd::proxy::{destination, http_route, identity, inbound, meta, net, outbound};
+pub use io::linkerd::proxy::{
+    destination, http_route, http_types, identity, inbound, meta, net, outbound,
+};
