@@ -260,6 +260,8 @@ const rights: [string, string, string, string, string?][] = [
   ['identity', 'create', '', 'secrets'],
   ['identity', 'update', '', 'secrets', 'linkerd-identity-issuer'],
   ['identity', 'update', '', 'configmaps', 'linkerd-identity-trust-roots'],
+  // A rotation waits for the proxies that there are.
+  ['identity', 'list', '', 'pods'],
   ['destination', 'watch', '', 'pods'],
   ['destination', 'watch', 'discovery.k8s.io', 'endpointslices'],
   ['destination', 'watch', 'policy.linkerd.io', 'servers'],
@@ -278,7 +280,7 @@ const rights: [string, string, string, string, string?][] = [
 const noRights: [string, string, string, string, string?][] = [
   ['identity', 'get', '', 'secrets', 'other'],
   ['identity', 'list', '', 'secrets'],
-  ['identity', 'list', '', 'pods'],
+  ['identity', 'delete', '', 'pods'],
   ['destination', 'get', '', 'secrets'],
   ['destination', 'patch', 'policy.linkerd.io', 'servers'],
   ['destination', 'delete', '', 'pods'],
