@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { countOf, type Finished, objectionTo } from './verdict.ts'
 
 /**
  * Runs the stages of `npm test` and ends with `N passed, N failed`.
@@ -24,13 +25,6 @@ interface Outcome {
   durationMs: number
   /** Shown when something failed. */
   output: string
-}
-
-interface Finished {
-  code: number | null
-  output: string
-  durationMs: number
-  timedOut: boolean
 }
 
 function run(command: string, args: string[], deadlineMs: number): Promise<Finished> {
@@ -82,25 +76,6 @@ async function filesUnder(folder: string, suffix: RegExp): Promise<string[]> {
     .filter((entry) => entry.isFile() && suffix.test(entry.name))
     .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
     .sort()
-}
-
-function countOf(output: string, word: 'Total' | 'Passed' | 'Skipped'): number | undefined {
-  const found = output.match(new RegExp(`^\\s*${word}:\\s+(\\d+)`, 'm'))
-  return found?.[1] === undefined ? undefined : Number(found[1])
-}
-
-/** Why a file's run must not count as green, whatever it printed. */
-function objectionTo(finished: Finished, source: string): string | undefined {
-  if (finished.timedOut) return 'ran past its deadline'
-  if (!/\.run\(\)/.test(source)) return 'never calls test.run()'
-  if (/\b(test|suite)\.only\(/.test(source)) return 'has test.only'
-  if (/\btest\.skip\(/.test(source)) return 'has test.skip'
-  const total = countOf(finished.output, 'Total')
-  if (total === undefined || total === 0) return 'ran no test'
-  if (countOf(finished.output, 'Skipped') !== 0) return 'skipped tests'
-  if (countOf(finished.output, 'Passed') !== total) return 'not all passed'
-  if (finished.code !== 0) return `exited with ${finished.code}`
-  return undefined
 }
 
 async function runTestFile(file: string, deadlineMs: number): Promise<Outcome> {
