@@ -9,6 +9,7 @@ pub mod observe;
 pub mod pool;
 pub mod replay;
 pub mod respond;
+pub mod revoke;
 pub mod server;
 pub mod timer;
 pub mod transfer;

@@ -1,5 +1,6 @@
 //! Connections of others to this pod's applications.
 
+mod admission;
 mod gate;
 mod http;
 mod local;
@@ -23,6 +24,7 @@ use crate::{
     metrics::{Labels, Metrics},
     policy::{Client, PolicyStore, Protocol, authorize::ClientTls},
     race::{self, First},
+    rng::Rng,
     tls::{self, TlsStore, client::Session, server::Accepted as AcceptedTls},
     transport,
 };
@@ -40,6 +42,7 @@ pub struct Inbound {
     connector: Rc<Connector>,
     metrics: Arc<Metrics>,
     windows: H2Windows,
+    rng: Rng,
     locals: RefCell<HashMap<SocketAddr, Rc<Local>>>,
 }
 
@@ -74,6 +77,7 @@ impl Inbound {
             connector: params.connector,
             metrics: params.metrics,
             windows: params.windows,
+            rng: Rng::from_entropy(),
             locals: RefCell::default(),
         });
         tokio::task::spawn_local(sweep_often(Rc::downgrade(&this)));
@@ -242,14 +246,20 @@ impl Inbound {
             windows: self.windows,
         };
         let local = self.local(gate.dst);
-        let service = Rc::new(HttpService::new(self, gate, local));
-        match version {
-            HttpVersion::Http1 => server::serve_h1(io, service, drain)
-                .await
-                .map_err(std::io::Error::other),
-            HttpVersion::H2 => server::serve_h2(io, service, h2, drain)
-                .await
-                .map_err(std::io::Error::other),
+        let service = Rc::new(HttpService::new(self, gate.clone(), local));
+        let served = async {
+            match version {
+                HttpVersion::Http1 => server::serve_h1(io, service, drain)
+                    .await
+                    .map_err(std::io::Error::other),
+                HttpVersion::H2 => server::serve_h2(io, service, h2, drain)
+                    .await
+                    .map_err(std::io::Error::other),
+            }
+        };
+        tokio::select! {
+            served = served => served,
+            () = gate.enforce() => Ok(()),
         }
     }
 

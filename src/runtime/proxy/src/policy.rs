@@ -2,6 +2,7 @@
 
 pub mod authorize;
 mod convert;
+pub mod rate_limit;
 pub mod store;
 
 use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
@@ -10,11 +11,13 @@ pub use crate::meta::Meta;
 
 pub use self::{
     authorize::{Client, Denied},
+    rate_limit::RateLimit,
     store::PolicyStore,
 };
 use crate::{
     addr::IpNet,
     config::DefaultPolicy,
+    http::filter::Filter,
     metrics::LabelSet,
     route::{GrpcMatch, Host, HttpMatch, Match, RouteView},
     tls::PeerId,
@@ -35,15 +38,22 @@ pub struct ServerPolicy {
 pub enum Protocol {
     Detect {
         timeout: Duration,
-        routes: HttpRoutes,
+        http: HttpPolicy,
     },
-    Http1(HttpRoutes),
-    Http2(HttpRoutes),
+    Http1(HttpPolicy),
+    Http2(HttpPolicy),
     Grpc(GrpcRoutes),
     Opaque,
     Tls,
     /// Nothing that we understand: refuse.
     Invalid,
+}
+
+/// What requests are subject to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpPolicy {
+    pub routes: HttpRoutes,
+    pub rate_limit: Option<Arc<RateLimit>>,
 }
 
 /// Routes of HTTP requests. Without any, every request has the server's own authorizations.
@@ -64,6 +74,7 @@ pub struct Route<M> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule<M> {
     pub matches: Vec<M>,
+    pub filters: Vec<Filter>,
 }
 
 /// One permission.
@@ -143,7 +154,7 @@ impl ServerPolicy {
         } else {
             Protocol::Detect {
                 timeout,
-                routes: Arc::default(),
+                http: HttpPolicy::default(),
             }
         };
         Self {
@@ -151,6 +162,33 @@ impl ServerPolicy {
             authorizations,
             meta,
             port,
+        }
+    }
+
+    /// A rate limit that has not changed goes on counting where it was.
+    fn keep_counts_of(&mut self, old: &Self) {
+        if let (Some(new), Some(old)) = (self.rate_limit_mut(), old.rate_limit())
+            && *new == *old
+        {
+            *new = old.clone();
+        }
+    }
+
+    fn rate_limit(&self) -> Option<&Arc<RateLimit>> {
+        match &self.protocol {
+            Protocol::Detect { http, .. } | Protocol::Http1(http) | Protocol::Http2(http) => {
+                http.rate_limit.as_ref()
+            }
+            Protocol::Grpc(_) | Protocol::Opaque | Protocol::Tls | Protocol::Invalid => None,
+        }
+    }
+
+    fn rate_limit_mut(&mut self) -> Option<&mut Arc<RateLimit>> {
+        match &mut self.protocol {
+            Protocol::Detect { http, .. } | Protocol::Http1(http) | Protocol::Http2(http) => {
+                http.rate_limit.as_mut()
+            }
+            Protocol::Grpc(_) | Protocol::Opaque | Protocol::Tls | Protocol::Invalid => None,
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{
     observe::{EndSink, Ending, Observer},
     replay::{Attempt, Replay},
+    revoke::Guard,
     timer::{Expired, Progress, Timer},
 };
 
@@ -32,6 +33,7 @@ struct Watch {
     observer: Option<Observer>,
     timer: Option<Timer>,
     progress: Option<Rc<Progress>>,
+    guard: Option<Guard>,
     /// A frame that was looked at and put back.
     ahead: Option<Frame<Bytes>>,
     /// Time-outs are told in trailers.
@@ -182,6 +184,15 @@ impl Body {
         self
     }
 
+    /// Breaks off when what let it in is revoked.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        if !self.is_empty() {
+            self.watch().guard = Some(guard);
+        }
+        self
+    }
+
     /// Puts back a frame that was looked at.
     pub fn unread(&mut self, frame: Frame<Bytes>) {
         self.watch().ahead = Some(frame);
@@ -247,12 +258,19 @@ impl http_body::Body for Body {
         if let Some(frame) = watch.ahead.take() {
             return Poll::Ready(Some(Ok(frame)));
         }
+        let revoked = watch
+            .guard
+            .as_mut()
+            .map(|guard| guard.poll_revoked(cx).is_ready());
         let expired = watch.timer.as_mut().map(|timer| timer.poll_expired(cx));
         let frame = if let Some(Poll::Ready(expired)) = expired {
             // What breaks off is dropped, and with it the stream that it came from.
             *kind = Kind::Empty;
             watch.timer = None;
             Some(timed_out(expired, watch.is_grpc))
+        } else if revoked == Some(true) {
+            *kind = Kind::Empty;
+            Some(Err(BodyError::Proxy("policy forbids it now")))
         } else {
             ready!(poll_kind(kind, cx))
         };

@@ -42,6 +42,8 @@ pub enum Fault {
     Forbidden(String),
     #[error("the route to {0} is invalid: {1}")]
     InvalidRoute(String, String),
+    #[error("policy has come to forbid the request")]
+    Revoked,
     #[error("the client's rate is over the limit of {0}")]
     RateLimited(String),
     #[error("{0} has HTTP policy and the connection is not HTTP")]
@@ -104,6 +106,7 @@ impl Fault {
             Self::Forbidden(_) => "MESH_PROXY_FORBIDDEN",
             Self::InvalidRoute(..) => "MESH_PROXY_INVALID_ROUTE",
             Self::RateLimited(_) => "MESH_PROXY_RATE_LIMITED",
+            Self::Revoked => "MESH_PROXY_REVOKED",
             Self::NotHttp(_) => "MESH_PROXY_NOT_HTTP",
             Self::NotDirect(_) => "MESH_PROXY_NOT_DIRECT",
         }
@@ -125,7 +128,8 @@ impl Fault {
             | Self::NotDirect(_)
             | Self::Forbidden(_)
             | Self::InvalidRoute(..)
-            | Self::RateLimited(_) => "unexpected",
+            | Self::RateLimited(_)
+            | Self::Revoked => "unexpected",
         }
     }
 
@@ -156,9 +160,11 @@ impl Fault {
     /// The HTTP status and the gRPC status.
     pub fn status(&self) -> (StatusCode, u8) {
         match self {
-            Self::Denied(_) | Self::NotHttp(_) | Self::NotDirect(_) | Self::Forbidden(_) => {
-                (StatusCode::FORBIDDEN, 7)
-            }
+            Self::Denied(_)
+            | Self::NotHttp(_)
+            | Self::NotDirect(_)
+            | Self::Forbidden(_)
+            | Self::Revoked => (StatusCode::FORBIDDEN, 7),
             Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, 4),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, 8),
             Self::NoRoute(_) => (StatusCode::NOT_FOUND, 5),

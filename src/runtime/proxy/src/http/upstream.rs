@@ -13,6 +13,7 @@ use super::{
     multiplex::{Connection, H2ClientConfig, Multiplex},
     observe::{EndSink, Held, Load, Observer},
     pool::{Lease, Pool, Unsent},
+    revoke::{Guard, Revocation},
     transfer,
 };
 use crate::{
@@ -71,6 +72,8 @@ pub struct Record {
     pub started: Instant,
     pub load: Option<Load>,
     pub sink: Option<Rc<dyn EndSink>>,
+    /// Ends it when policy comes to forbid it.
+    pub revocation: Option<Rc<Revocation>>,
 }
 
 // === impl Upstream ===
@@ -308,8 +311,13 @@ impl Upstream {
             || (is_connect && response.status().is_success());
         if let (true, Some(client)) = (upgraded, client) {
             let server = hyper::upgrade::on(&mut response);
+            let mut guard = record.revocation.as_ref().map(Revocation::guard);
             tokio::task::spawn_local(async move {
-                if let Err(error) = tunnel(client, server, lease).await {
+                let ended = tokio::select! {
+                    ended = tunnel(client, server, lease) => ended,
+                    () = revoked(&mut guard) => Err("policy forbids it now".into()),
+                };
+                if let Err(error) = ended {
                     tracing::debug!(%error, "a tunnel ended");
                 }
             });
@@ -330,6 +338,13 @@ async fn tunnel(
     let mut server = hyper_util::rt::TokioIo::new(server);
     tcp::copy(&mut client, &mut server).await?;
     Ok(())
+}
+
+async fn revoked(guard: &mut Option<Guard>) {
+    match guard {
+        Some(guard) => guard.revoked().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn spawn_transfer(body: Body, mut stream: h2::SendStream<Bytes>) {
@@ -357,6 +372,11 @@ impl Record {
             .with_load(self.load, &head)
             .with_backend(self.sink)
             .with_connection(connection);
-        Response::from_parts(head, body.observed(observer))
+        let body = body.observed(observer);
+        let body = match self.revocation {
+            Some(revocation) => body.guarded(revocation.guard()),
+            None => body,
+        };
+        Response::from_parts(head, body)
     }
 }

@@ -1,27 +1,24 @@
 //! The policy of a port as it applies to one connection.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     net::SocketAddr,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
 
-use http::Request;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 
-use super::{Inbound, facts};
+use super::{Inbound, admission::Admission, facts};
 use crate::{
-    http::{Body, Fault, canonical, headers::BadRequest},
-    metrics::{LabelSet, Labels, Metrics, http::HttpSeries, registry::Counter, tcp::TcpSeries},
+    http::Fault,
+    metrics::{LabelSet, Labels, Metrics, tcp::TcpSeries},
     policy::{
-        Authorization, Client, Denied, Meta, Protocol, Route, ServerPolicy,
-        authorize::{ClientTls, authorize},
+        Authorization, Client, Denied, Protocol, Route, ServerPolicy, authorize::ClientTls,
         store::Current,
     },
-    route::{self, Match},
 };
 
 /// One connection before the policy of its port.
@@ -30,21 +27,15 @@ pub(super) struct Gate {
     pub(super) client: Client,
     /// Of the client's side of the connection.
     pub(super) accepted: Arc<TcpSeries>,
-    metrics: Arc<Metrics>,
-    current: RefCell<watch::Receiver<Current>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) current: RefCell<watch::Receiver<Current>>,
     policy: RefCell<Arc<ServerPolicy>>,
     /// Decisions that were made before, by route and authorization.
-    admissions: RefCell<SmallVec<[Rc<Admission>; 1]>>,
+    pub(super) admissions: RefCell<SmallVec<[Rc<Admission>; 1]>>,
     /// Admissions hold for one policy.
-    admissions_of: Cell<usize>,
-}
-
-/// A permission, with the series of requests that it lets in.
-pub(super) struct Admission {
-    route: Option<Meta>,
-    authorization: Meta,
-    allowed: Arc<Counter>,
-    pub(super) series: Rc<HttpSeries>,
+    pub(super) admissions_of: RefCell<Option<Arc<ServerPolicy>>>,
+    /// All that were given and are still in use.
+    pub(super) given: RefCell<Vec<Weak<Admission>>>,
 }
 
 // === impl Gate ===
@@ -74,7 +65,8 @@ impl Gate {
             current: RefCell::new(current),
             policy: RefCell::new(policy),
             admissions: RefCell::default(),
-            admissions_of: Cell::new(0),
+            admissions_of: RefCell::default(),
+            given: RefCell::default(),
         })
     }
 
@@ -106,7 +98,7 @@ impl Gate {
     pub(super) fn allows_race(&self) -> bool {
         let policy = self.policy();
         let may_be_opaque = match &policy.protocol {
-            Protocol::Detect { routes, .. } => !is_http_only(routes),
+            Protocol::Detect { http, .. } => !is_http_only(&http.routes),
             Protocol::Opaque | Protocol::Tls => true,
             Protocol::Http1(_) | Protocol::Http2(_) | Protocol::Grpc(_) | Protocol::Invalid => {
                 false
@@ -165,113 +157,6 @@ impl Gate {
             }
         }
     }
-
-    /// Lets a request in, or says why not.
-    pub(super) fn admit_request(&self, request: &Request<Body>) -> Result<Rc<Admission>, Fault> {
-        let policy = self.policy();
-        let id = Arc::as_ptr(&policy).addr();
-        if self.admissions_of.replace(id) != id {
-            self.admissions.borrow_mut().clear();
-        }
-        let judged = match &policy.protocol {
-            Protocol::Detect { routes, .. } | Protocol::Http1(routes) | Protocol::Http2(routes) => {
-                self.judge_request(&policy, routes, request)
-            }
-            Protocol::Grpc(routes) => self.judge_request(&policy, routes, request),
-            Protocol::Opaque | Protocol::Tls => {
-                self.judge_request::<route::HttpMatch>(&policy, &[], request)
-            }
-            Protocol::Invalid => Err(Fault::InvalidPolicy),
-        };
-        let (route, authorization) =
-            judged.inspect_err(|fault| self.count_refusal(&policy, fault))?;
-        let admission = self.admission(&policy, route, authorization);
-        admission.allowed.incr();
-        Ok(admission)
-    }
-
-    fn judge_request<'a, M: Match>(
-        &self,
-        policy: &'a ServerPolicy,
-        routes: &'a [Route<M>],
-        request: &Request<Body>,
-    ) -> Result<(Option<&'a Meta>, &'a Authorization), Fault> {
-        if routes.is_empty() {
-            let authorization = policy.authorize_connection(&self.client).map_err(denied)?;
-            return Ok((None, authorization));
-        }
-        if routes.iter().any(depends_on_path) && canonical::is_ambiguous_path(request.uri().path())
-        {
-            return Err(BadRequest::Path.into());
-        }
-        let route = route::find(routes, route::Head::of(request))
-            .and_then(|found| routes.get(found.route))
-            .ok_or_else(|| Fault::NoRoute(policy.meta.to_string()))?;
-        match authorize(&route.authorizations, &self.client) {
-            Some(authorization) => Ok((Some(&route.meta), authorization)),
-            None => Err(denied(Box::new(Denied {
-                who: self.client.to_string(),
-                server: policy.meta.clone(),
-                route: Some(route.meta.clone()),
-            }))),
-        }
-    }
-
-    fn admission(
-        &self,
-        policy: &ServerPolicy,
-        route: Option<&Meta>,
-        authorization: &Authorization,
-    ) -> Rc<Admission> {
-        let mut admissions = self.admissions.borrow_mut();
-        let known = admissions
-            .iter()
-            .find(|a| a.route.as_ref() == route && a.authorization == authorization.meta);
-        if let Some(known) = known {
-            return known.clone();
-        }
-        let default_route = Meta::default_of("default");
-        let policy_labels = Labels::from_set(&policy.labels())
-            .join(&route.unwrap_or(&default_route).labels("route").finish())
-            .join(&authorization.meta.labels("authz").finish())
-            .finish();
-        let base = Labels::new()
-            .with("direction", "inbound")
-            .join(&target_labels(self.dst, &self.client))
-            .join(&policy_labels)
-            .finish();
-        let authz = Labels::from_set(&policy_labels)
-            .join(&tls_labels(&self.client))
-            .finish();
-        let admission = Rc::new(Admission {
-            route: route.cloned(),
-            authorization: authorization.meta.clone(),
-            allowed: self.metrics.inbound_http_authz_allow_total.get(&authz),
-            series: HttpSeries::new(&self.metrics, base),
-        });
-        admissions.push(admission.clone());
-        admission
-    }
-
-    fn count_refusal(&self, policy: &ServerPolicy, fault: &Fault) {
-        let labels = match fault {
-            Fault::Denied(denied) => match &denied.route {
-                Some(route) => policy_and(policy, &route.labels("route").finish()),
-                None => policy_and(
-                    policy,
-                    &Meta::default_of("default").labels("route").finish(),
-                ),
-            },
-            _ => policy.labels(),
-        };
-        let family = match fault {
-            Fault::NoRoute(_) => &self.metrics.inbound_http_route_not_found_total,
-            _ => &self.metrics.inbound_http_authz_deny_total,
-        };
-        family
-            .get(&policy_join(&labels, &tls_labels(&self.client)))
-            .incr();
-    }
 }
 
 /// Opaque bytes are let in by the server's authorizations, unless HTTP routes were written for the
@@ -281,7 +166,7 @@ fn judge_connection<'a>(
     client: &Client,
 ) -> Result<&'a Authorization, Fault> {
     match &policy.protocol {
-        Protocol::Detect { routes, .. } if is_http_only(routes) => {
+        Protocol::Detect { http, .. } if is_http_only(&http.routes) => {
             return Err(Fault::NotHttp(policy.meta.to_string()));
         }
         Protocol::Http1(_) | Protocol::Http2(_) | Protocol::Grpc(_) => {
@@ -293,25 +178,16 @@ fn judge_connection<'a>(
     policy.authorize_connection(client).map_err(denied)
 }
 
-/// Whether someone wrote a route whose path decides who is let in.
-fn depends_on_path<M: Match>(route: &Route<M>) -> bool {
-    !route.meta.is_default()
-        && route
-            .rules
-            .iter()
-            .flat_map(|rule| &rule.matches)
-            .any(Match::has_path)
-}
-
-fn is_http_only<M>(routes: &[Route<M>]) -> bool {
+/// Whether someone wrote routes, so that only HTTP can be judged.
+pub(super) fn is_http_only<M>(routes: &[Route<M>]) -> bool {
     routes.iter().any(|route| !route.meta.is_default())
 }
 
-fn denied(denied: Box<Denied>) -> Fault {
+pub(super) fn denied(denied: Box<Denied>) -> Fault {
     Fault::Denied(denied.into())
 }
 
-fn target_labels(dst: SocketAddr, client: &Client) -> LabelSet {
+pub(super) fn target_labels(dst: SocketAddr, client: &Client) -> LabelSet {
     Labels::new()
         .with("target_addr", dst)
         .with("target_ip", dst.ip())
@@ -320,7 +196,7 @@ fn target_labels(dst: SocketAddr, client: &Client) -> LabelSet {
         .finish()
 }
 
-fn tls_labels(client: &Client) -> LabelSet {
+pub(super) fn tls_labels(client: &Client) -> LabelSet {
     match &client.tls {
         ClientTls::Identity(id) => Labels::new().with("tls", "true").with("client_id", id),
         ClientTls::Anonymous => Labels::new().with("tls", "true").with("client_id", ""),
@@ -332,10 +208,6 @@ fn tls_labels(client: &Client) -> LabelSet {
     .finish()
 }
 
-fn policy_and(policy: &ServerPolicy, labels: &str) -> LabelSet {
-    policy_join(&policy.labels(), labels)
-}
-
-fn policy_join(a: &str, b: &str) -> LabelSet {
+pub(super) fn policy_join(a: &str, b: &str) -> LabelSet {
     Labels::from_set(a).join(b).finish()
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Inbound, gate::Gate, local::Local};
 use crate::{
     http::{
-        Body, Fault,
+        Body, Fault, filter,
         headers::{self, CLIENT_ID, ORIG_PROTO, PROXY_ERROR},
         server::Service,
         upstream::{Failed, Record},
@@ -40,15 +40,30 @@ impl HttpService {
         }
     }
 
-    async fn forward(&self, request: Request<Body>, is_h2: bool) -> Result<Response<Body>, Fault> {
+    async fn forward(
+        &self,
+        mut request: Request<Body>,
+        is_h2: bool,
+    ) -> Result<Response<Body>, Fault> {
         let admission = self.gate.admit_request(&request)?;
+        let (filters, prefix) = (&admission.filters, admission.prefix.as_deref());
+        let rng = &self.inbound.rng;
+        if let Some(response) = filter::apply_to_request(filters, &mut request, prefix, rng)? {
+            return Ok(response);
+        }
         let record = Record {
             series: admission.series.clone(),
             started: Instant::now(),
             load: None,
             sink: None,
+            revocation: Some(admission.revocation.clone()),
         };
-        match self.local.upstream.send(request, record).await {
+        let mut guard = admission.revocation.guard();
+        let result = tokio::select! {
+            result = self.local.upstream.send(request, record) => result,
+            () = guard.revoked() => return Err(Fault::Revoked),
+        };
+        match result {
             Ok(response) => Ok(response),
             // A peer's proxy can ask another endpoint: the application has seen nothing of this.
             Err(Failed {

@@ -33,6 +33,17 @@ pub struct Denied {
     pub route: Option<Meta>,
 }
 
+/// The first authorization that holds for the client, and its place.
+pub fn authorize_index<'a>(
+    authorizations: &'a [Authorization],
+    client: &Client,
+) -> Option<(usize, &'a Authorization)> {
+    authorizations
+        .iter()
+        .enumerate()
+        .find(|(_, authorization)| authorization.permits(client))
+}
+
 /// The first authorization that holds for the client.
 pub fn authorize<'a>(
     authorizations: &'a [Authorization],

@@ -4,11 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Authentication, Authorization, GrpcRoutes, HttpRoutes, Meta, Network, Protocol, Route, Rule,
-    ServerPolicy,
+    Authentication, Authorization, GrpcRoutes, HttpPolicy, HttpRoutes, Meta, Network, Protocol,
+    RateLimit, Route, Rule, ServerPolicy,
 };
 use crate::{
     addr::IpNet,
+    http::filter::{self, Filter},
     pb::inbound::{self, authn, proxy_protocol::Kind},
     route::{GrpcMatch, Host, HttpMatch},
 };
@@ -27,14 +28,24 @@ impl ServerPolicy {
                     .and_then(|t| Duration::try_from(t).ok())
                     .filter(|t| !t.is_zero())
                     .unwrap_or(timeout),
-                routes: http_routes(&detect.http_routes, &wire.authorizations),
+                http: http_policy(
+                    &detect.http_routes,
+                    &wire.authorizations,
+                    detect.http_local_rate_limit.as_ref(),
+                ),
             },
-            Some(Kind::Http1(http)) => {
-                Protocol::Http1(http_routes(&http.routes, &wire.authorizations))
-            }
-            Some(Kind::Http2(http)) => {
-                Protocol::Http2(http_routes(&http.routes, &wire.authorizations))
-            }
+            Some(Kind::Http1(http)) => Protocol::Http1(http_policy(
+                &http.routes,
+                &wire.authorizations,
+                http.local_rate_limit.as_ref(),
+            )),
+
+            Some(Kind::Http2(http)) => Protocol::Http2(http_policy(
+                &http.routes,
+                &wire.authorizations,
+                http.local_rate_limit.as_ref(),
+            )),
+
             Some(Kind::Grpc(grpc)) => {
                 Protocol::Grpc(grpc_routes(&grpc.routes, &wire.authorizations))
             }
@@ -118,6 +129,36 @@ impl Network {
     }
 }
 
+fn http_policy(
+    routes: &[inbound::HttpRoute],
+    server: &[inbound::Authz],
+    rate_limit: Option<&inbound::HttpLocalRateLimit>,
+) -> HttpPolicy {
+    HttpPolicy {
+        routes: http_routes(routes, server),
+        rate_limit: rate_limit.map(|limit| Arc::new(RateLimit::from_wire(limit))),
+    }
+}
+
+fn http_filter(wire: &inbound::http_route::Filter) -> Filter {
+    use inbound::http_route::filter::Kind as K;
+    match &wire.kind {
+        Some(K::FailureInjector(failure)) => filter::failure_from_wire(failure),
+        Some(K::RequestHeaderModifier(m)) => filter::request_headers_from_wire(m),
+        Some(K::Redirect(redirect)) => filter::redirect_from_wire(redirect),
+        None => Filter::Unknown,
+    }
+}
+
+fn grpc_filter(wire: &inbound::grpc_route::Filter) -> Filter {
+    use inbound::grpc_route::filter::Kind as K;
+    match &wire.kind {
+        Some(K::FailureInjector(failure)) => filter::grpc_failure_from_wire(failure),
+        Some(K::RequestHeaderModifier(m)) => filter::request_headers_from_wire(m),
+        None => Filter::Unknown,
+    }
+}
+
 fn http_routes(wire: &[inbound::HttpRoute], server: &[inbound::Authz]) -> HttpRoutes {
     wire.iter()
         .map(|route| Route {
@@ -129,6 +170,7 @@ fn http_routes(wire: &[inbound::HttpRoute], server: &[inbound::Authz]) -> HttpRo
                 .iter()
                 .map(|rule| Rule {
                     matches: rule.matches.iter().map(HttpMatch::from_wire).collect(),
+                    filters: rule.filters.iter().map(http_filter).collect(),
                 })
                 .collect(),
         })
@@ -146,6 +188,7 @@ fn grpc_routes(wire: &[inbound::GrpcRoute], server: &[inbound::Authz]) -> GrpcRo
                 .iter()
                 .map(|rule| Rule {
                     matches: rule.matches.iter().map(GrpcMatch::from_wire).collect(),
+                    filters: rule.filters.iter().map(grpc_filter).collect(),
                 })
                 .collect(),
         })

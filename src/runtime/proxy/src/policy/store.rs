@@ -208,6 +208,7 @@ impl stream::Subscriber for Subscriber {
         let mut policy = ServerPolicy::from_wire(&server, self.port, self.detect_timeout);
         self.floor.apply(&mut policy);
         self.sender.send_if_modified(|current| {
+            policy.keep_counts_of(&current.policy);
             let changed = !current.resolved || *current.policy != policy;
             if changed {
                 *current = Current {
@@ -239,8 +240,8 @@ impl Floor {
         }
         policy.authorizations = self.narrow(&policy.authorizations);
         match &mut policy.protocol {
-            Protocol::Detect { routes, .. } | Protocol::Http1(routes) | Protocol::Http2(routes) => {
-                *routes = self.narrow_routes(routes);
+            Protocol::Detect { http, .. } | Protocol::Http1(http) | Protocol::Http2(http) => {
+                http.routes = self.narrow_routes(&http.routes);
             }
             Protocol::Grpc(routes) => *routes = self.narrow_routes(routes),
             Protocol::Opaque | Protocol::Tls | Protocol::Invalid => {}

@@ -97,6 +97,7 @@ async fn send(
         started: Instant::now(),
         load: Some(Load::begin(endpoint.clone())),
         sink: Some(sink),
+        revocation: None,
     };
     live.upstream.send(request, record).await
 }
