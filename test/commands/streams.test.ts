@@ -289,4 +289,15 @@ test('help of every command is on standard output and says what it does', async 
   }
 })
 
+test('every command refuses what it does not know, with nothing on standard output', async () => {
+  const config = await loadConfig({ packageRoot: root, from: 'src' })
+  assert.ok(config.commands.length > 20)
+  for (const { id } of config.commands) {
+    const run = await runMesh([...id.split(':'), '--no-such-flag'])
+    assert.is(run.code, 2, id)
+    assert.is(run.stdout, '', id)
+    assert.match(run.stderr, 'MESH_USAGE', id)
+  }
+})
+
 test.run()
