@@ -94,15 +94,6 @@ const aheadOfTime: EsbuildPlugin = {
   },
 }
 
-/** ink asks for its developer tools only when told to; they are not installed. */
-const stubDevtools: EsbuildPlugin = {
-  name: 'stub-devtools',
-  setup(builder) {
-    builder.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: 'devtools', namespace: 'stub' }))
-    builder.onLoad({ filter: /.*/, namespace: 'stub' }, () => ({ contents: 'export default undefined' }))
-  },
-}
-
 /** Bundles, then removes what an earlier build left. */
 async function bundle(): Promise<void> {
   const { metafile } = await build({
@@ -122,7 +113,7 @@ async function bundle(): Promise<void> {
     jsx: 'automatic',
     define: { 'process.env.NODE_ENV': '"production"' },
     external: ['typescript'],
-    plugins: [aheadOfTime, stubDevtools],
+    plugins: [aheadOfTime],
     logLevel: 'warning',
     // CommonJS packages inside an ES module bundle call require; the names are ours, to stay out of theirs.
     banner: {
